@@ -1,0 +1,26 @@
+"""Exact EM for latent-variable models, missing data included.
+
+Public names are loaded on first use, so that ``import emlib`` stays fast.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emlib.estimators.gaussian_mixture import GaussianMixture
+
+__version__ = "0.1.0"
+
+_PUBLIC = {"GaussianMixture": "emlib.estimators.gaussian_mixture"}
+
+__all__ = ["GaussianMixture", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'emlib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

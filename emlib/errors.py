@@ -1,0 +1,17 @@
+"""Errors that a user can act on: what was found, what is allowed, and where."""
+
+
+class EmlibError(Exception):
+    """Base of every error that emlib raises on purpose; the command line shows only its text."""
+
+
+class ConfigError(EmlibError):
+    """A study's configuration cannot be used; the text lists every mistake, one a line."""
+
+
+class InvalidData(EmlibError, ValueError):
+    """A table cannot be read, or a model cannot take it."""
+
+
+class StoreError(EmlibError):
+    """A stored file is damaged, or two finished fits of one identity disagree."""

@@ -1,0 +1,194 @@
+"""The one writer and the one reader of a study's tables and arrays.
+
+Parquet with fixed schemas, the caller's row order, zstd, no pandas metadata, one NaN, and page
+checksums written and verified (without both, a flipped bit can read back as another number).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emlib.errors import StoreError
+from emlib.study.atomic import write_bytes
+
+_TYPES = {
+    "str": pa.string(),
+    "f64": pa.float64(),
+    "i32": pa.int32(),
+    "bool": pa.bool_(),
+    "floats": pa.list_(pa.float64()),
+}
+
+
+def _schema(columns: str) -> pa.Schema:
+    """``"a:str b:f64"`` -> schema."""
+    pairs = (column.split(":") for column in columns.split())
+    return pa.schema([(name, _TYPES[kind]) for name, kind in pairs])
+
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "plan": _schema(
+        "cell_id:str dataset:str missingness:str mechanism:str rate:f64 model:str init:str "
+        "algorithm:str oracle:bool starts:i32 replicates:i32 fits:i32"
+    ),
+    "fits": _schema(
+        "fit_id:str cell_id:str dataset:str missingness:str mechanism:str rate:f64 model:str "
+        "init:str algorithm:str oracle:bool replicate:i32 start:i32 data_id:str "
+        "status:str flags:str message:str loglik:f64 objective:f64 loglik_start:f64 "
+        "loglik_polished:f64 status_polished:str n_iter:i32 e_steps_init:f64 e_steps_climb:f64 "
+        "e_steps_polish:f64 predicted_gain:f64 linear_rate:f64 eigenvalue_ratio:f64 "
+        "smallest_component:f64 n_rows:i32 n_parameters:i32 ari:f64 parameter_error:f64 "
+        "imputation_rmse:f64 bic:f64"
+    ),
+    "curves": _schema(
+        "fit_id:str cell_id:str init:str algorithm:str replicate:i32 start:i32 iteration:i32 "
+        "e_steps:f64 objective:f64 loglik:f64"
+    ),
+    "timings": _schema(
+        "fit_id:str cell_id:str seconds_init:f64 seconds_climb:f64 seconds_polish:f64 "
+        "started:f64 ended:f64 processor:str"
+    ),
+    "references": _schema(
+        "reference_id:str data_id:str dataset:str missingness:str model:str replicate:i32 "
+        "loglik:f64 loglik_with_spurious:f64 source:str starts:i32 e_steps:f64 "
+        "eigenvalue_ratio:f64 smallest_component:f64"
+    ),
+    "params": _schema("fit_id:str start:floats final:floats"),
+}
+
+
+def write_table(
+    path: Path,
+    rows: pa.Table | Mapping[str, Sequence[Any]] | Iterable[Mapping[str, Any]],
+    schema: str | pa.Schema,
+) -> None:
+    """Write a parquet file; the same rows give the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made; the file appears whole or not at all.
+    rows : Table, mapping of columns, or rows as mappings
+        Exactly the schema's columns. In float columns None becomes NaN.
+    schema : str or Schema
+        A name in ``SCHEMAS``, or a schema.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or unknown.
+    """
+    schema = SCHEMAS[schema] if isinstance(schema, str) else schema
+    table = _as_table(rows, schema)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, store_schema=False)
+    write_bytes(Path(path), buffer.getvalue())
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a parquet file, its checksums verified.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged.
+    FileNotFoundError
+        If there is none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(columns=None if columns is None else list(columns))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(
+            f"{path}: damaged ({error}); delete it and run again to rebuild it from the store"
+        ) from error
+
+
+def read_tables(
+    paths: Iterable[Path], schema: str, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Tables of one schema, one after the other; an empty table if there is no path."""
+    tables = [read_table(path, columns) for path in paths]
+    if tables:
+        return pa.concat_tables(tables)
+    empty = SCHEMAS[schema].empty_table()
+    return empty if columns is None else empty.select(list(columns))
+
+
+def _as_table(rows: Any, schema: pa.Schema) -> pa.Table:
+    if isinstance(rows, pa.Table):
+        columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
+    elif isinstance(rows, Mapping):
+        columns = {name: list(values) for name, values in rows.items()}
+    else:
+        rows = list(rows)
+        names = set().union(*rows) if rows else set(schema.names)
+        missing = [name for name in names if any(name not in row for row in rows)]
+        if missing:
+            raise ValueError(f"rows without {', '.join(sorted(missing))}")
+        columns = {name: [row[name] for row in rows] for name in names}
+    _check_names(columns, schema)
+    arrays = [_column(columns[field.name], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema.remove_metadata())
+
+
+def _check_names(columns: Mapping[str, Any], schema: pa.Schema) -> None:
+    missing = [name for name in schema.names if name not in columns]
+    unknown = sorted(set(columns) - set(schema.names))
+    if missing or unknown:
+        found = [", ".join(names) or "none" for names in (missing, unknown)]
+        raise ValueError(f"columns missing: {found[0]}; columns unknown: {found[1]}")
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if kind == pa.float64():
+        numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
+        numbers[np.isnan(numbers)] = np.nan
+        return pa.array(numbers, type=kind, from_pandas=False)
+    if kind == pa.string():
+        return pa.array(["" if value is None else str(value) for value in values], type=kind)
+    if kind == pa.bool_():
+        return pa.array([bool(value) for value in values], type=kind)
+    if kind == pa.int32():
+        return pa.array([int(value) for value in values], type=kind)
+    return pa.array([None if value is None else list(value) for value in values], type=kind)
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays; the same arrays give the same bytes, and none may hold objects."""
+    buffer = io.BytesIO()
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise ValueError(f"{name}: an array of objects cannot be kept")
+    np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
+    write_bytes(Path(path), buffer.getvalue())
+
+
+def load_npz(path: Path) -> dict[str, np.ndarray]:
+    """Read named arrays.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise StoreError(f"{path}: damaged ({error}); delete it and run again") from error

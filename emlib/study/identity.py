@@ -1,0 +1,198 @@
+"""Identity and randomness: canonical digests, seed paths and fit identities.
+
+A draw is named by the path of typed names that leads to it, never by counters, so results do not
+depend on the order of the grid, on cores, or on what else the study holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DIGEST_BYTES = 16
+
+
+def digest(obj: object) -> str:
+    """Digest of a value by content and type.
+
+    Parameters
+    ----------
+    obj : None, bool, int, float, str, bytes, list, tuple, dict with text keys, or array
+        Nested as deep as wanted. The order of a mapping's keys does not matter; ``1``, ``1.0``,
+        ``True`` and ``"1"`` differ; every NaN is the same; tuples and lists are the same.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits (BLAKE2b, 16 bytes).
+
+    Raises
+    ------
+    TypeError
+        If a value has no canonical form.
+    """
+    text = json.dumps(_typed(obj), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(text.encode("ascii"), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _typed(obj: Any) -> Any:
+    if obj is None or isinstance(obj, bool | int | str):
+        return obj
+    if isinstance(obj, float):
+        return ["f", float(obj).hex()]
+    if isinstance(obj, bytes):
+        return ["b", hashlib.blake2b(obj, digest_size=DIGEST_BYTES).hexdigest()]
+    if isinstance(obj, list | tuple):
+        return ["l", [_typed(item) for item in obj]]
+    if isinstance(obj, Mapping):
+        if not all(isinstance(key, str) for key in obj):
+            raise TypeError("only mappings with text keys have a digest")
+        return ["d", {key: _typed(value) for key, value in obj.items()}]
+    if hasattr(obj, "__array__"):
+        return _typed_array(obj)
+    raise TypeError(f"a {type(obj).__name__} has no digest")
+
+
+def _typed_array(obj: Any) -> Any:
+    import numpy as np
+
+    array = np.asarray(obj)
+    if array.ndim == 0:
+        return _typed(array.item())
+    if array.dtype.kind == "f":
+        array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
+    elif array.dtype.kind not in "biuU":
+        raise TypeError(f"an array of {array.dtype} has no digest")
+    array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")))
+    return ["a", array.dtype.str, list(array.shape), _typed(array.tobytes())]
+
+
+# --- randomness is a path -------------------------------------------------------------------------
+
+
+def seed_sequence(study_seed: int, *path: object) -> np.random.SeedSequence:
+    """Seed sequence of one draw, from the study's seed and the names on the draw's path."""
+    import numpy as np
+
+    return np.random.SeedSequence(int(digest(["seed", study_seed, list(path)]), 16))
+
+
+def rng(study_seed: int, *path: object) -> np.random.Generator:
+    """Generator of one draw: PCG64 on ``seed_sequence(study_seed, *path)``."""
+    import numpy as np
+
+    return np.random.Generator(np.random.PCG64(seed_sequence(study_seed, *path)))
+
+
+def parameter_path(dataset: Mapping[str, Any]) -> tuple[object, ...]:
+    """Path of a generator's parameters: the same mixture for every replicate."""
+    return ("dataset", digest(dataset), "parameters")
+
+
+def row_path(dataset: Mapping[str, Any], replicate: int) -> tuple[object, ...]:
+    """Path of one replicate's rows."""
+    return ("dataset", digest(dataset), "rows", replicate)
+
+
+def mask_path(
+    dataset: Mapping[str, Any], replicate: int, missingness: Mapping[str, Any]
+) -> tuple[object, ...]:
+    """Path of one replicate's holes, without the rate: holes are nested across rates."""
+    mechanism = [missingness["mechanism"], missingness["settings"]]
+    return ("mask", digest(dataset), replicate, digest(mechanism))
+
+
+def start_path(
+    dataset: Mapping[str, Any],
+    missingness: Mapping[str, Any],
+    model: Mapping[str, Any],
+    init: Mapping[str, Any],
+    replicate: int,
+    start: int,
+) -> tuple[object, ...]:
+    """Path of one start; the algorithm is not on it, so all algorithms get the same starts."""
+    return (
+        "start",
+        digest(dataset),
+        digest(missingness),
+        digest(model),
+        digest({"init": init["init"], "settings": init["settings"]}),
+        replicate,
+        start,
+    )
+
+
+def reference_path(
+    dataset: Mapping[str, Any],
+    missingness: Mapping[str, Any],
+    model: Mapping[str, Any],
+    replicate: int,
+) -> tuple[object, ...]:
+    """Path of a reference search: its own, whatever else is in the grid."""
+    return ("reference", digest(dataset), digest(missingness), digest(model), replicate)
+
+
+# --- what makes two fits the same fit -------------------------------------------------------------
+
+
+def fit_id(
+    data_id: str,
+    model: Mapping[str, Any],
+    init: Mapping[str, Any],
+    algorithm: Mapping[str, Any],
+    stopping: Mapping[str, Any],
+    budget: Mapping[str, Any],
+    seed_path: tuple[object, ...],
+    numerics: str,
+) -> str:
+    """Identity of a fit: a digest of everything that decides its numbers.
+
+    Parameters
+    ----------
+    data_id : str
+        Digest of the replicate's values, holes applied.
+    model, init, algorithm : mapping
+        As in ``study.json``: the name and its full settings.
+    stopping, budget : mapping
+        ``hard_seconds`` is left out: a fit that it ends is never reused.
+    seed_path : tuple
+        ``(study_seed, *start_path(...))``.
+    numerics : str
+        ``fingerprint.numerics_fingerprint(family, init, algorithm)``.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    return digest(
+        {
+            "data": data_id,
+            "model": dict(model),
+            "init": {"init": init["init"], "settings": init["settings"]},
+            "algorithm": dict(algorithm),
+            "stopping": dict(stopping),
+            "budget": {key: budget[key] for key in sorted(budget) if key != "hard_seconds"},
+            "seed": list(seed_path),
+            "numerics": numerics,
+        }
+    )
+
+
+def cell_id(
+    seed: int,
+    dataset: Mapping[str, Any],
+    missingness: Mapping[str, Any],
+    model: Mapping[str, Any],
+    init: Mapping[str, Any],
+    algorithm: Mapping[str, Any],
+) -> str:
+    """Short identity (16 digits) of a cell: full settings of its five axes and the study's seed."""
+    init = {"init": init["init"], "settings": init["settings"]}
+    axes = [dict(axis) for axis in (dataset, missingness, model, init, algorithm)]
+    return digest(["cell", seed, axes])[:16]

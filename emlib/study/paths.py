@@ -1,0 +1,133 @@
+"""Where each file of a study lies. A path names what is in it; see results/README.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BLOCK_KINDS = ("fits", "curves", "timings", "references", "params")
+
+
+def block_name(block: int) -> str:
+    """Four digits: block 3 is ``0003``."""
+    return f"{block:04d}"
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """Paths of one study.
+
+    Parameters
+    ----------
+    root : Path
+        The study's own folder, ``results/<study>``.
+    """
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def study(self) -> Path:
+        """The resolved study, which every job reads."""
+        return self.root / "study.json"
+
+    @property
+    def plan(self) -> Path:
+        """One row a cell, before anything runs."""
+        return self.root / "plan.parquet"
+
+    @property
+    def blocks(self) -> Path:
+        """The frozen block size."""
+        return self.root / "blocks.json"
+
+    @property
+    def jobs(self) -> Path:
+        """What Snakemake reads: each job with the digests that decide whether it runs again."""
+        return self.root / "jobs.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the Snakemake that runs this study."""
+        return self.root / ".lock"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def complete(self) -> Path:
+        """Present only when nothing is missing."""
+        return self.root / "complete.json"
+
+    @property
+    def receipt(self) -> Path:
+        """The mirror's receipt: what MLflow was given."""
+        return self.root / "mlflow.json"
+
+    @property
+    def tables(self) -> Path:
+        return self.root / "tables"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def results(self) -> Path:
+        """The folder that holds every study, the store and the MLflow database."""
+        return self.root.parent
+
+    @property
+    def store(self) -> Path:
+        """Finished fits by identity, shared by all studies of one results folder."""
+        return self.results / "store"
+
+    @property
+    def database(self) -> Path:
+        return self.results / "mlflow.db"
+
+    def data(self, dataset: str, block: int) -> Path:
+        return self.root / "data" / dataset / f"{block_name(block)}.npz"
+
+    def mask(self, dataset: str, missingness: str, block: int) -> Path:
+        return self.root / "masks" / dataset / missingness / f"{block_name(block)}.npz"
+
+    def block(self, kind: str, dataset: str, missingness: str, model: str, block: int) -> Path:
+        """One of a block's five files.
+
+        Parameters
+        ----------
+        kind : {"fits", "curves", "timings", "references", "params"}
+
+        Raises
+        ------
+        ValueError
+            For another kind.
+        """
+        if kind not in BLOCK_KINDS:
+            raise ValueError(f"kind: {kind!r} is not one of {', '.join(BLOCK_KINDS)}")
+        return self.root / kind / dataset / missingness / model / f"{block_name(block)}.parquet"
+
+    def lost(self, dataset: str, missingness: str, model: str, block: int) -> Path:
+        """Loss marker: ``{"count": n}`` while the block holds provisional rows."""
+        return self.root / "lost" / dataset / missingness / model / f"{block_name(block)}.json"
+
+    def block_lock(self, dataset: str, missingness: str, model: str, block: int) -> Path:
+        """Held by the job that writes the block."""
+        folder = self.root / "locks" / dataset / missingness / model
+        return folder / f"{block_name(block)}.lock"
+
+    def log(self, dataset: str, missingness: str, model: str, block: int) -> Path:
+        folder = self.logs / "block" / dataset / missingness / model
+        return folder / f"{block_name(block)}.log"
+
+    def kernels(self, family: str) -> Path:
+        """Marker that the family's kernels compile here; small and constant."""
+        return self.root / "kernels" / f"{family}.txt"

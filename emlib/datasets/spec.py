@@ -1,0 +1,174 @@
+"""A dataset of a configuration: checked, described and drawn from one plain mapping of settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from emlib.datasets.csvfile import read_csv
+from emlib.datasets.dataset import Dataset, DatasetInfo
+from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator, Generator
+from emlib.datasets.naming import Mistakes, unknown_name
+from emlib.datasets.tables import TABLES, load_table
+from emlib.errors import ConfigError
+
+GENERATORS: dict[str, Generator] = {"gaussian_mixture": GaussianMixtureGenerator()}
+
+DATASET_KEYS: dict[str, tuple[str, ...]] = {
+    "table": (),
+    "csv": ("columns", "label"),
+    "generator": tuple(sorted({key for g in GENERATORS.values() for key in g.keys})),
+}
+"""The kinds of dataset, and the other settings that each takes."""
+
+
+def check_spec(spec: Mapping[str, Any]) -> Mistakes:
+    """Find every mistake in a dataset's settings, without reading or drawing anything.
+
+    Parameters
+    ----------
+    spec : mapping
+        Exactly one of ``{table: name}``, ``{csv: path, columns: [...], label: name}`` and
+        ``{generator: name, ...}`` with the generator's settings.
+
+    Returns
+    -------
+    list of (path, message)
+        ``path`` is relative to the dataset (``overlap.mean``), empty for the whole of it.
+    """
+    if not isinstance(spec, Mapping):
+        return [("", f"{spec!r} is not a mapping with one of the keys {_KINDS}")]
+    kinds = [kind for kind in DATASET_KEYS if kind in spec]
+    if len(kinds) != 1:
+        return _without_kind(spec, kinds)
+    kind = kinds[0]
+    if kind == "generator":
+        name = spec[kind]
+        if not (isinstance(name, str) and name in GENERATORS):
+            return [("generator", unknown_name(name, GENERATORS, "generator"))]
+        settings = {key: value for key, value in spec.items() if key != "generator"}
+        return GENERATORS[name].check(settings)
+    mistakes = [
+        (str(key), unknown_name(key, (kind, *DATASET_KEYS[kind]), f"key of a {kind!r} dataset"))
+        for key in spec
+        if key != kind and key not in DATASET_KEYS[kind]
+    ]
+    if kind == "table":
+        name = spec[kind]
+        if not (isinstance(name, str) and name in TABLES):
+            mistakes.append(("table", unknown_name(name, TABLES, "table")))
+        return mistakes
+    return mistakes + _check_csv(spec)
+
+
+def describe_dataset(spec: Mapping[str, Any]) -> DatasetInfo:
+    """Say how large a dataset is; reads a CSV file, draws nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the settings are wrong; the text lists every mistake.
+    InvalidData
+        If the CSV file cannot be used.
+    """
+    _require_sound(spec)
+    if "generator" in spec:
+        return GENERATORS[spec["generator"]].describe(spec)
+    if "table" in spec:
+        table = TABLES[spec["table"]]
+        observed = (table.n,) * table.d
+        classes = len(table.classes) or None
+        return DatasetInfo(table.n, table.d, table.columns, classes, False, observed)
+    data = read_csv(spec["csv"], spec.get("columns"), spec.get("label"))
+    n, d = data.values.shape
+    classes = None if data.labels is None else int(data.labels.max()) + 1
+    counts = tuple(int(count) for count in np.isfinite(data.values).sum(axis=0))
+    return DatasetInfo(n, d, data.columns, classes, False, counts)
+
+
+def draw_dataset(
+    spec: Mapping[str, Any],
+    parameter_rng: np.random.Generator | None = None,
+    row_rng: np.random.Generator | None = None,
+) -> Dataset:
+    """Draw one replicate of a dataset, or load it where it is a real table.
+
+    Parameters
+    ----------
+    spec : mapping
+        As in :func:`check_spec`.
+    parameter_rng : numpy.random.Generator
+        Keyed without the replicate: all replicates come from the same parameters. Generators only.
+    row_rng : numpy.random.Generator
+        Keyed with the replicate. Generators only.
+
+    Raises
+    ------
+    ConfigError
+        If the settings are wrong, or the wanted overlap is not attained.
+    InvalidData
+        If a table cannot be read.
+    """
+    _require_sound(spec)
+    if "table" in spec:
+        return load_table(spec["table"])
+    if "csv" in spec:
+        return read_csv(spec["csv"], spec.get("columns"), spec.get("label"))
+    if parameter_rng is None or row_rng is None:
+        raise ConfigError("a generated dataset needs parameter_rng and row_rng")
+    generator = GENERATORS[spec["generator"]]
+    return generator.draw_rows(spec, generator.draw_truth(spec, parameter_rng), row_rng)
+
+
+def draw_truth(
+    spec: Mapping[str, Any], parameter_rng: np.random.Generator
+) -> dict[str, np.ndarray] | None:
+    """Draw only a generator's parameters, as ``Dataset.truth`` has them; None for a real table."""
+    _require_sound(spec)
+    if "generator" not in spec:
+        return None
+    return GENERATORS[spec["generator"]].draw_truth(spec, parameter_rng)
+
+
+def source_files(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files on disk that a dataset is read from, as its settings write them."""
+    return (spec["csv"],) if "csv" in spec else ()
+
+
+_KINDS = ", ".join(DATASET_KEYS)
+
+
+def _without_kind(spec: Mapping[str, Any], kinds: list[str]) -> Mistakes:
+    if kinds:
+        return [("", f"has {' and '.join(kinds)}; exactly one of {_KINDS} is allowed")]
+    message = f"has none of the keys {_KINDS}; exactly one is needed"
+    for key in spec:
+        if "did you mean" in unknown_name(key, DATASET_KEYS, "key"):
+            return [("", message), (str(key), unknown_name(key, DATASET_KEYS, "key"))]
+    return [("", message)]
+
+
+def _check_csv(spec: Mapping[str, Any]) -> Mistakes:
+    mistakes: Mistakes = []
+    path, columns, label = spec["csv"], spec.get("columns"), spec.get("label")
+    if not (isinstance(path, str) and path):
+        mistakes.append(("csv", f"{path!r} is not the path of a file"))
+    if columns is not None:
+        names = columns if isinstance(columns, list | tuple) else []
+        if not names or not all(isinstance(name, str) for name in names):
+            mistakes.append(("columns", f"{columns!r} is not a list of column names"))
+        elif len(set(names)) < len(names):
+            mistakes.append(("columns", f"{list(names)} names a column twice"))
+        elif label in names:
+            mistakes.append(("label", f"{label!r} is also among the measurement columns"))
+    if label is not None and not isinstance(label, str):
+        mistakes.append(("label", f"{label!r} is not the name of a column"))
+    return mistakes
+
+
+def _require_sound(spec: Mapping[str, Any]) -> None:
+    mistakes = check_spec(spec)
+    if mistakes:
+        raise ConfigError(
+            "\n".join(f"dataset {path}: {text}" if path else f"dataset {text}" for path, text in mistakes)
+        )

@@ -64,17 +64,19 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 
 
-def write_table(
-    path: Path,
-    rows: pa.Table | Mapping[str, Sequence[Any]] | Iterable[Mapping[str, Any]],
-    schema: str | pa.Schema,
-) -> None:
-    """Write a parquet file; the same rows give the same bytes.
+Rows = pa.Table | Mapping[str, Sequence[Any]] | Iterable[Mapping[str, Any]]
+
+
+def write_table(path: Path, rows: Rows, schema: str | pa.Schema) -> None:
+    """Write ``table_bytes(rows, schema)``; the file appears whole or not at all."""
+    write_bytes(Path(path), table_bytes(rows, schema))
+
+
+def table_bytes(rows: Rows, schema: str | pa.Schema) -> bytes:
+    """Content of a parquet file; the same rows give the same bytes.
 
     Parameters
     ----------
-    path : Path
-        Its folder is made; the file appears whole or not at all.
     rows : Table, mapping of columns, or rows as mappings
         Exactly the schema's columns. In float columns None becomes NaN.
     schema : str or Schema
@@ -89,7 +91,7 @@ def write_table(
     table = _as_table(rows, schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, store_schema=False)
-    write_bytes(Path(path), buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +13,8 @@ from emlib.sources import syntax_digest
 from emlib.study.identity import digest
 
 PACKAGE = Path(__file__).resolve().parent.parent
-NUMERIC_FOLDERS = ("data", "kernels", "models", "inits", "algorithms")
+REGISTRIES = {"models": "FAMILIES", "inits": "INITS", "algorithms": "ALGORITHMS"}
+NUMERIC_FOLDERS = ("data", "kernels", *REGISTRIES)
 
 
 @cache
@@ -32,18 +35,19 @@ def numerics_fingerprint(family: str, init: str | None = None, algorithm: str | 
         32 hexadecimal digits. Comments, docstrings and layout do not count; modules that the code
         does not import do not count.
     """
-    roots = [
-        _module("models", "FAMILIES", family),
-        PACKAGE / "algorithms" / "climb.py",
-        PACKAGE / "study" / "fitting.py",
-        PACKAGE / "study" / "reference.py",
-    ]
+    runner = [PACKAGE / "study" / f"{name}.py" for name in ("fitting", "reference", "scores")]
+    roots = [_module("models", family), PACKAGE / "algorithms" / "climb.py", *runner]
     if init is not None:
-        roots.append(_module("inits", "INITS", init))
+        roots.append(_module("inits", init))
     if algorithm is not None:
-        roots.append(_module("algorithms", "ALGORITHMS", algorithm))
-    code = syntax_digest(*_closure([root for root in roots if root.is_file()]))
-    return digest(["numerics", code, library_versions()])
+        roots.append(_module("algorithms", algorithm))
+    return digest(["numerics", syntax_digest(*_closure(roots)), library_versions()])
+
+
+@cache
+def component_digest(folder: str, name: str) -> str:
+    """Digest of the code behind one registered model, init or algorithm."""
+    return syntax_digest(*_closure([_module(folder, name)]))
 
 
 @cache
@@ -63,12 +67,9 @@ def library_versions() -> dict[str, str]:
     return {**versions, "blas": f"{blas.get('name')} {blas.get('version')}"}
 
 
-def _module(folder: str, registry: str, name: str) -> Path:
+def _module(folder: str, name: str) -> Path:
     """File of a registered class."""
-    import importlib
-    import inspect
-
-    entry = getattr(importlib.import_module(f"emlib.{folder}"), registry)[name]
+    entry = getattr(importlib.import_module(f"emlib.{folder}"), REGISTRIES[folder])[name]
     return Path(inspect.getfile(entry)).resolve()
 
 
@@ -86,21 +87,24 @@ def _closure(roots: list[Path]) -> set[Path]:
 
 @cache
 def _imports(path: Path) -> tuple[Path, ...]:
-    files: list[Path] = []
+    files: list[Path | None] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            files.extend(_resolve(alias.name, None) for alias in node.names)  # type: ignore[misc]
+            files.extend(_resolve(alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if node.level:
                 parts = path.relative_to(PACKAGE.parent).with_suffix("").parts[: -node.level]
                 module = ".".join([*parts, *([module] if module else [])])
-            files.extend(_resolve(module, alias.name) for alias in node.names)  # type: ignore[misc]
+            files.extend(_resolve(module, alias.name) for alias in node.names)
     return tuple(file for file in files if file is not None)
 
 
 def _resolve(module: str, name: str | None) -> Path | None:
-    """File that defines a name of a numerical module; packages' re-exports are followed."""
+    """File that defines a name of a numerical module; a package's re-exports are followed.
+
+    A registry itself decides no number, and would draw in every component: it is left out.
+    """
     parts = module.split(".")
     if len(parts) < 2 or parts[0] != "emlib" or parts[1] not in NUMERIC_FOLDERS:
         return None
@@ -109,12 +113,12 @@ def _resolve(module: str, name: str | None) -> Path | None:
         return base.with_suffix(".py")
     if name is not None and (base / f"{name}.py").is_file():
         return base / f"{name}.py"
-    init = base / "__init__.py"
-    if not init.is_file():
+    package = base / "__init__.py"
+    if not package.is_file():
         return None
-    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+    for node in ast.parse(package.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module != module:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    return _resolve(node.module, alias.name) or init
-    return init
+                    return _resolve(node.module, alias.name)
+    return None if parts[1] in REGISTRIES else package

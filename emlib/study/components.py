@@ -1,0 +1,182 @@
+"""A study's components (mechanisms, models, inits, algorithms) resolved against their registries,
+every default filled in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SECTIONS = {
+    "dataset": "datasets",
+    "missingness": "missingness",
+    "model": "models",
+    "init": "inits",
+    "algorithm": "algorithms",
+}
+NAMED_BY = {"models": "family", "inits": "init", "algorithms": "algorithm"}
+_NO_DEFAULT = object()
+
+
+def registry(section: str) -> Mapping[str, Any]:
+    """Registered classes of a section, by name."""
+    if section == "models":
+        from emlib.models import FAMILIES
+
+        return FAMILIES
+    if section == "inits":
+        from emlib.inits import INITS
+
+        return INITS
+    from emlib.algorithms import ALGORITHMS
+
+    return ALGORITHMS
+
+
+def settings_of(entry: Any) -> dict[str, tuple[Any, Any]]:
+    """Name -> (type, default) of a registered class's settings."""
+    schema = getattr(entry, "settings_schema", None)
+    if schema is not None:
+        return dict(schema() if callable(schema) else schema)
+    if not dataclasses.is_dataclass(entry):
+        return {}
+    hints = typing.get_type_hints(entry)
+    return {
+        field.name: (hints[field.name], _default(field))
+        for field in dataclasses.fields(entry)
+        if field.init and not field.name.startswith("_")
+    }
+
+
+def required(default: Any) -> bool:
+    """Whether a setting has no default."""
+    return default is _NO_DEFAULT or default is ... or default is dataclasses.MISSING
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return _NO_DEFAULT
+
+
+# --- resolving ------------------------------------------------------------------------------------
+
+
+def resolved_axis(section: str, axis: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Id -> its name in the registry and its full settings; inits also say what they are."""
+    result = {}
+    for key, given in axis.items():
+        name, settings = split(section, key, given)
+        entry = registry(section)[name]
+        full = {
+            setting: _plain(settings.get(setting, default), kind)
+            for setting, (kind, default) in settings_of(entry).items()
+        }
+        result[key] = {NAMED_BY[section]: name, "settings": full}
+        if section == "inits":
+            result[key]["oracle"] = bool(entry.oracle)
+            result[key]["deterministic"] = bool(entry.deterministic or entry.oracle)
+    return result
+
+
+def missingness_axis(lines: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Id -> mechanism, rate and settings; ids are ``none``, ``mcar-0.1``, ..."""
+    axis = {}
+    for line in lines:
+        settings = {k: v for k, v in line.items() if k not in ("mechanism", "rate", "id")}
+        full = {
+            name: settings.get(name, default)
+            for name, (_, default) in settings_of(mechanisms()[line["mechanism"]]).items()
+        }
+        for rate in rates(line):
+            axis[missingness_id({**line, "rate": rate})] = {
+                "mechanism": line["mechanism"],
+                "rate": float(rate),
+                "settings": full,
+            }
+    return axis
+
+
+def expand_ids(axis: str, ids: str | list[str], study: Mapping[str, Any]) -> list[str]:
+    """Ids of a line of ``exclude``; a mechanism without a rate stands for all its rates."""
+    found = set()
+    for one in [ids] if isinstance(ids, str) else ids:
+        for key, settings in study[SECTIONS[axis]].items():
+            family = axis == "missingness" and missingness_id({**settings, "id": one}) == key
+            if key == one or family:
+                found.add(key)
+    return sorted(found)
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    """JSON's own types, and a float where the setting is one."""
+    if isinstance(value, int) and not isinstance(value, bool) and _is_float(kind):
+        return float(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item, None) for item in value]
+    return value
+
+
+def _is_float(kind: Any) -> bool:
+    members = typing.get_args(kind) if is_union(kind) else (kind,)
+    return float in members and int not in members
+
+
+def is_union(kind: Any) -> bool:
+    """Whether a type is a union."""
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def split(section: str, key: str, given: Any) -> tuple[str, dict[str, Any]]:
+    """The name in the registry and the settings that an id stands for."""
+    settings = dict(given or {})
+    return settings.pop(NAMED_BY[section], key), settings
+
+
+def rates(line: Mapping[str, Any]) -> list[Any]:
+    """Rates of a line of ``missingness``."""
+    rate = line.get("rate", 0.0)
+    return rate if isinstance(rate, list) else [rate]
+
+
+def missingness_id(line: Mapping[str, Any]) -> str:
+    """``none``, or the line's id (its mechanism, unless it has one) and its rate: ``mcar-0.1``."""
+    name = str(line.get("id", line["mechanism"]))
+    if line["mechanism"] == "none":
+        return name
+    return f"{name}-{repr(float(line['rate'])).removesuffix('.0')}"
+
+
+def mechanisms() -> Mapping[str, Any]:
+    """Registered mechanisms of missingness, by name."""
+    from emlib.datasets import MECHANISMS
+
+    return MECHANISMS
+
+
+def ids_of_axis(axis: str, raw: Mapping[str, Any]) -> list[str] | None:
+    """Ids that ``exclude`` may name on an axis; None if there is no such axis."""
+    if axis not in SECTIONS:
+        return None
+    section = raw.get(SECTIONS[axis])
+    if axis != "missingness":
+        return list(section) if isinstance(section, Mapping) else ["em"]
+    ids: dict[str, None] = {}
+    for line in section if isinstance(section, list) else [{"mechanism": "none"}]:
+        if isinstance(line, Mapping) and isinstance(line.get("mechanism"), str):
+            ids[str(line.get("id", line["mechanism"]))] = None
+            for rate in rates(line):
+                if isinstance(rate, int | float) and not isinstance(rate, bool):
+                    ids[missingness_id({**line, "rate": rate})] = None
+    return list(ids)
+
+
+def is_oracle(key: str, given: Any) -> bool:
+    """Whether an init's id stands for one that starts from the truth."""
+    name = split("inits", key, given if isinstance(given, Mapping) else None)[0]
+    return bool(getattr(registry("inits").get(name), "oracle", False))

@@ -1,0 +1,165 @@
+"""The Snakefile's side of a study: plans it in a process of its own, and answers the rules.
+
+Standard library only. The process that the user started (the head) plans and writes; where a job
+parses the Snakefile again, on a node say, the plan that the head wrote is read and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from emlib.errors import EmlibError
+from emlib.study.atomic import read_json, write_bytes, write_json
+from emlib.study.locks import FileLock, LockHeld
+from emlib.study.paths import BLOCK_KINDS, StudyPaths
+
+WILDCARDS = {
+    "dataset": r"[A-Za-z0-9][\w.+-]*",
+    "missingness": r"[A-Za-z0-9][\w.+-]*",
+    "model": r"[A-Za-z0-9][\w.+-]*",
+    "family": r"\w+",
+    "block": r"\d{4,}",
+}
+
+
+class Head:
+    """One study as the Snakefile sees it.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    config : dict
+        Snakemake's merged config; only ``study`` is read, and only where a job parses again.
+
+    Raises
+    ------
+    EmlibError
+        If the config cannot be used; the text lists every mistake, one a line.
+    """
+
+    def __init__(self, workflow: Any, config: dict[str, Any]) -> None:
+        os.environ["PATH"] = os.pathsep.join(
+            [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+        )
+        self._lock: FileLock | None = None
+        self._prepared: dict[str, Any] = {}
+        if workflow.is_main_process:
+            self._prepared = _prepare(_one_config(workflow), _overrides(workflow))
+            self.paths = StudyPaths(Path(self._prepared["root"]))
+            self.jobs = self._prepared["jobs"]
+            self._drop_stale_receipt()
+        else:
+            self.paths = StudyPaths(Path("results") / str(config["study"]))
+            self.jobs = read_json(self.paths.jobs)
+
+    # --- the plan, for the rules ---
+
+    @property
+    def root(self) -> str:
+        """The study's folder, as rules write it."""
+        return str(self.paths.root)
+
+    @property
+    def families(self) -> list[str]:
+        return list(self.jobs["kernels"])
+
+    def job(self, kind: str, *names: str) -> Any:
+        """Digests of one job of ``data``, ``masks`` or ``blocks``.
+
+        Raises
+        ------
+        EmlibError
+            If the study has no such job.
+        """
+        key = "/".join(names)
+        if key not in self.jobs[kind]:
+            raise EmlibError(f"{kind}/{key} is not in the plan of study {self.jobs['study']!r}")
+        return self.jobs[kind][key]
+
+    def block_files(self, kinds: Iterable[str] = BLOCK_KINDS) -> list[str]:
+        """Files of every block of the plan."""
+        return [
+            f"{self.root}/{kind}/{key}.parquet" for kind in kinds for key in self.jobs["blocks"]
+        ]
+
+    def targets(self) -> list[str]:
+        """What a finished study consists of."""
+        last = ["strict.json"] if self.jobs["strict"] else []
+        names = ["report.html", "complete.json", "mlflow.json", *last]
+        return [*self.block_files(), *(f"{self.root}/{name}" for name in names)]
+
+    # --- a real run: begin, fail ---
+
+    def begin(self) -> None:
+        """Take the study's lock and write its plan.
+
+        Raises
+        ------
+        EmlibError
+            If another run of this study is alive, or the folder cannot be written to.
+        """
+        lock = FileLock(self.paths.lock)
+        try:
+            lock.acquire()
+            self._lock = lock
+            write_json(self.paths.study, self._prepared["study"])
+            write_json(self.paths.blocks, self._prepared["blocks"])
+            write_bytes(self.paths.plan, base64.b64decode(self._prepared["plan"]))
+            write_json(self.paths.jobs, self.jobs)
+        except LockHeld as error:
+            raise EmlibError(
+                f"study {self.jobs['study']!r} is being run by another Snakemake ({error}); "
+                "wait for it, stop it, or give this run another name (--config study=NAME)"
+            ) from None
+        except OSError as error:
+            raise EmlibError(f"{self.paths.root}: cannot be written to ({error})") from None
+
+    def partial_report(self) -> None:
+        """After a failure: a report of what there is, which says what is missing."""
+        self.paths.complete.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "emlib", "report", self.root, "--partial"]
+        subprocess.run(command, check=False)
+
+    def _drop_stale_receipt(self) -> None:
+        """Without the SQLite file, the mirror's receipt speaks of runs that are gone."""
+        uri = self._prepared["study"]["tracking"]["uri"]
+        if uri is None and not self.paths.database.exists():
+            self.paths.receipt.unlink(missing_ok=True)
+
+
+def _one_config(workflow: Any) -> Path:
+    """The one config file of this run."""
+    flags = ("--configfile", "--configfiles")
+    given = [arg for arg in sys.argv if arg.split("=")[0] in flags]
+    files = [str(path) for path in workflow.configfiles]
+    if len(files) != 1 or len(given) > 1:
+        found = f"found {', '.join(files)}" if len(files) > 1 else f"{given[0]} is given twice"
+        raise EmlibError(
+            f"exactly one config file is allowed ({found}): put everything in one file, or change "
+            "single values with --config key=value"
+        )
+    return Path(files[0])
+
+
+def _overrides(workflow: Any) -> list[str]:
+    """What followed ``--config`` on the command line, as it was written there."""
+    arguments = workflow.config_settings.config_args or []
+    return [arguments] if isinstance(arguments, str) else list(arguments)
+
+
+def _prepare(config: Path, overrides: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "emlib", "prepare", str(config), "--", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise EmlibError(done.stderr.strip() or f"planning failed with exit code {done.returncode}")
+    prepared: dict[str, Any] = json.loads(done.stdout)
+    for note in prepared["notes"]:
+        print(note, file=sys.stderr)
+    return prepared

@@ -1,0 +1,241 @@
+"""What a run of a study starts from: the resolved study, its plan, and its jobs with their digests.
+
+The head (the Snakefile) has this done in a process of its own, so that it imports neither pydantic
+nor numba, and writes what it gets once the run really starts.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from emlib.errors import ConfigError
+from emlib.sources import syntax_digest
+from emlib.study import components, grid
+from emlib.study.atomic import read_json
+from emlib.study.checks import checked_study
+from emlib.study.fingerprint import (
+    PACKAGE,
+    component_digest,
+    data_fingerprint,
+    numerics_fingerprint,
+)
+from emlib.study.identity import digest
+from emlib.study.paths import StudyPaths, block_name
+
+RESULTS = Path("results")
+
+
+def prepare(
+    config: Path, overrides: Mapping[str, Any] | None = None, results: Path = RESULTS
+) -> dict[str, Any]:
+    """Check a study and say everything that a run needs; nothing is written.
+
+    Returns
+    -------
+    dict
+        ``root`` (the study's folder), ``study`` (for study.json), ``blocks`` (for blocks.json),
+        ``plan`` (plan.parquet in base 64), ``jobs`` (for jobs.json) and ``notes`` (lines to show).
+
+    Raises
+    ------
+    ConfigError
+        Its text lists every mistake, one a line.
+    """
+    study = checked_study(config, overrides)
+    paths = StudyPaths(results / study["study"])
+    check_writable(paths.root)
+    size, notes = _block_size(study, paths)
+    return {
+        "root": str(paths.root),
+        "study": study,
+        "blocks": {"block_size": size},
+        "plan": base64.b64encode(plan_bytes(study)).decode("ascii"),
+        "jobs": jobs(study, size, paths),
+        "notes": notes,
+    }
+
+
+def check_writable(root: Path) -> None:
+    """Refuse a folder that results cannot be written to.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first folder or file in the way.
+    """
+    for path in (root, *root.parents):
+        if path.exists() or path.is_symlink():
+            if not path.is_dir():
+                raise ConfigError(f"{path}: results go here, but it is not a folder")
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise ConfigError(f"{path}: results go here, but the folder cannot be written to")
+            return
+
+
+def _block_size(study: Mapping[str, Any], paths: StudyPaths) -> tuple[int, list[str]]:
+    try:
+        frozen = grid.frozen_block_size(paths)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{paths.blocks}: damaged ({error}); `emlib plan --resize` writes it anew"
+        ) from error
+    if frozen is None or frozen == study["block_size"]:
+        return study["block_size"], []
+    note = (
+        f"block_size: {study['block_size']} is not used, since {paths.blocks} froze it at {frozen}; "
+        "`emlib plan --resize` changes it"
+    )
+    return frozen, [note]
+
+
+def plan_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a cell, as plan.parquet has them."""
+    return [
+        {
+            "cell_id": cell.cell_id,
+            "dataset": cell.dataset,
+            "missingness": cell.missingness,
+            "mechanism": study["missingness"][cell.missingness]["mechanism"],
+            "rate": study["missingness"][cell.missingness]["rate"],
+            "model": cell.model,
+            "init": cell.init,
+            "algorithm": cell.algorithm,
+            "oracle": cell.oracle,
+            "starts": cell.starts,
+            "replicates": study["replicates"],
+            "fits": cell.starts * study["replicates"],
+        }
+        for cell in grid.entries(study)
+    ]
+
+
+def plan_bytes(study: Mapping[str, Any]) -> bytes:
+    """Content of plan.parquet."""
+    from emlib.study.files import table_bytes
+
+    return table_bytes(plan_rows(study), "plan")
+
+
+# --- jobs: digests of what decides each job's content ---------------------------------------------
+
+
+def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[str, Any]:
+    """Every job of the study with the digests that make Snakemake run it again when they change.
+
+    Returns
+    -------
+    dict
+        ``kernels`` (family -> fingerprint), ``data`` and ``masks`` (path -> digest), ``blocks``
+        (path -> family, fingerprint, fits, lost), ``report`` and ``mirror`` (digests), ``strict``.
+    """
+    blocks = grid.blocks(study, block_size)
+    families = sorted({study["models"][block.model]["family"] for block in blocks})
+    result: dict[str, Any] = {
+        "study": study["study"],
+        "kernels": {family: numerics_fingerprint(family) for family in families},
+        "data": {},
+        "masks": {},
+        "blocks": {},
+    }
+    cells = grid.entries(study)
+    for block in blocks:
+        name = block_name(block.block)
+        data = _data_digest(study, block)
+        result["data"][f"{block.dataset}/{name}"] = data
+        holes = digest([data, study["missingness"][block.missingness]])
+        result["masks"][f"{block.dataset}/{block.missingness}/{name}"] = holes
+        key = f"{block.dataset}/{block.missingness}/{block.model}/{name}"
+        result["blocks"][key] = _block_job(study, block, cells, paths, result["kernels"])
+    code = _report_code()
+    result["report"] = digest([code, study_display(study), result["blocks"]])
+    result["mirror"] = digest([_tracking_code(), study["tracking"], study["study"]])
+    result["strict"] = study["strict"]
+    return result
+
+
+def _data_digest(study: Mapping[str, Any], block: grid.Block) -> str:
+    spec = study["datasets"][block.dataset]
+    sources = [_file_digest(Path(path)) for path in _source_files(spec)]
+    return digest([study["seed"], spec, sources, block.first, block.last, data_fingerprint()])
+
+
+def _source_files(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    from emlib.datasets import source_files
+
+    return source_files(spec)
+
+
+@cache
+def _file_digest(path: Path) -> str:
+    return digest(path.read_bytes())
+
+
+def _block_job(
+    study: Mapping[str, Any],
+    block: grid.Block,
+    cells: list[grid.Entry],
+    paths: StudyPaths,
+    fingerprints: Mapping[str, str],
+) -> dict[str, Any]:
+    group = (block.dataset, block.missingness, block.model)
+    fits = [
+        [
+            cell.cell_id,
+            cell.init,
+            cell.algorithm,
+            cell.starts,
+            component_digest("inits", study["inits"][cell.init]["init"]),
+            component_digest("algorithms", study["algorithms"][cell.algorithm]["algorithm"]),
+        ]
+        for cell in cells
+        if (cell.dataset, cell.missingness, cell.model) == group
+    ]
+    common = [study[key] for key in ("stopping", "budget", "reference", "keep_params")]
+    family = study["models"][block.model]["family"]
+    return {
+        "family": family,
+        "fingerprint": fingerprints[family],
+        "fits": digest([fits, common, block.first, block.last, _runner_code()]),
+        "lost": _lost(paths.lost(*group, block.block)),
+    }
+
+
+def _lost(marker: Path) -> int:
+    """Number of provisional rows that a block's loss marker tells of."""
+    try:
+        return int(read_json(marker)["count"])
+    except FileNotFoundError:
+        return 0
+    except (ValueError, KeyError, TypeError):
+        return -1
+
+
+def study_display(study: Mapping[str, Any]) -> list[Any]:
+    """What the report depends on beyond the fits, the order of the config's ids included."""
+    orders = [list(study[section]) for section in components.SECTIONS.values()]
+    settings = {key: value for key, value in study.items() if key not in ("tracking", "strict")}
+    return [orders, settings]
+
+
+@cache
+def _runner_code() -> str:
+    """Digest of the files' schemas: when they change, blocks are assembled again from the store."""
+    return syntax_digest(PACKAGE / "study" / "files.py")
+
+
+@cache
+def _report_code() -> str:
+    folder = PACKAGE / "report"
+    others = [path for path in sorted(folder.rglob("*")) if path.suffix not in (".py", ".pyc")]
+    texts = [path.read_bytes() for path in others if path.is_file()]
+    return digest([syntax_digest(*folder.rglob("*.py")), texts])
+
+
+@cache
+def _tracking_code() -> str:
+    return syntax_digest(*(PACKAGE / "tracking").rglob("*.py"))

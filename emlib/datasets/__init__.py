@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emlib.datasets.dataset import Dataset, DatasetInfo
-    from emlib.datasets.missingness import MECHANISMS, check_mechanism, draw_mask
+    from emlib.datasets.mechanisms import MECHANISMS
+    from emlib.datasets.missingness import check_mechanism, draw_mask
     from emlib.datasets.spec import (
         DATASET_KEYS,
         GENERATORS,
@@ -25,7 +26,7 @@ _PUBLIC = {
     "Dataset": "dataset",
     "DatasetInfo": "dataset",
     "GENERATORS": "spec",
-    "MECHANISMS": "missingness",
+    "MECHANISMS": "mechanisms",
     "TABLES": "tables",
     "TableInfo": "tables",
     "check_mechanism": "missingness",

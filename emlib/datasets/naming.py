@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 Mistakes = list[tuple[str, str]]
 """Pairs of the place in the settings (``overlap.mean``) and what is wrong there."""
@@ -22,11 +22,11 @@ def unknown_name(name: Any, allowed: Iterable[str], what: str) -> str:
     return f"unknown {what} {name!r}{hint} (allowed: {', '.join(known) or 'none'})"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Tell whether a setting is a finite real number; booleans are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def is_count(value: Any, least: int = 1) -> bool:
+def is_count(value: Any, least: int = 1) -> TypeGuard[int]:
     """Tell whether a setting is a whole number of at least ``least``; booleans are not."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least

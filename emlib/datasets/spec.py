@@ -170,5 +170,7 @@ def _require_sound(spec: Mapping[str, Any]) -> None:
     mistakes = check_spec(spec)
     if mistakes:
         raise ConfigError(
-            "\n".join(f"dataset {path}: {text}" if path else f"dataset {text}" for path, text in mistakes)
+            "\n".join(
+                f"dataset {path}: {text}" if path else f"dataset {text}" for path, text in mistakes
+            )
         )

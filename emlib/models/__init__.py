@@ -1,0 +1,23 @@
+"""Model families: parameters, E-step, M-step, posterior, sampling; one file a family."""
+
+from typing import Any
+
+from emlib.models.base import Degenerate, Diagnosis, Model, Stats, Step
+from emlib.models.gaussian_mixture import GaussianMixtureModel
+
+FAMILIES: dict[str, type[Model]] = {GaussianMixtureModel.family: GaussianMixtureModel}
+
+__all__ = ["FAMILIES", "Degenerate", "Diagnosis", "Model", "Stats", "Step", "make_model"]
+
+
+def make_model(family: str, settings: dict[str, Any]) -> Model:
+    """A model by its family's name.
+
+    Raises
+    ------
+    ValueError
+        If the family is unknown or a setting is not allowed; the text says which.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"family: {family!r} is not one of {', '.join(FAMILIES)}")
+    return FAMILIES[family](**settings)

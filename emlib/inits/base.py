@@ -1,0 +1,56 @@
+"""What an initialization strategy is: a function of model, data and random numbers.
+
+Cost is counted in full-data E-step equivalents: every pass over all rows and components counts
+as one, also where it computes distances only.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.models.base import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Parameters to climb from, and what they cost in E-step equivalents."""
+
+    params: Any
+    e_steps: float
+
+
+class Init(ABC):
+    """An initialization strategy; its dataclass fields are its settings.
+
+    Attributes
+    ----------
+    holes : {"native", "adapted", "no"}
+        Whether the strategy is defined for data with holes, was adapted to them, or cannot.
+    oracle : bool
+        It knows the truth, so it is no competitor.
+    deterministic : bool
+        It draws nothing, so one start says all.
+    """
+
+    name: ClassVar[str]
+    holes: ClassVar[str]
+    oracle: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, model: Model, data: Any, rng: np.random.Generator) -> Start:
+        """Parameters for ``model`` (prepared) on ``data``.
+
+        Raises
+        ------
+        InvalidData
+            If no start of these data exists.
+        """
+
+
+def one_hot(labels: NDArray[np.int64], n_components: int) -> NDArray[np.float64]:
+    """Responsibilities (n, K) of hard labels (n,)."""
+    return np.eye(n_components)[labels]

@@ -1,0 +1,350 @@
+"""Gaussian mixtures, exact with any pattern of missing cells.
+
+McLachlan and Peel (2000), chapter 3; with holes Ghahramani and Jordan (1994), Little and Rubin
+(2019), section 11.2.  Missing cells are integrated out: the loglik is that of the observed cells.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.data import Table
+from emlib.errors import InvalidData
+from emlib.models.base import Degenerate, Diagnosis, Model, Step
+from emlib.models.covariance import COVARIANCES, Covariance
+from emlib.models.moments import component_moments
+from emlib.models.posterior import EXACT, Posterior
+from emlib.models.prior import PRIORS, ConjugatePrior
+
+Array = NDArray[np.float64]
+
+DEGENERATE_RATIO = 1e-10
+SPURIOUS_RATIO = 1e-4
+EMPTY_SHARE = 1e-10
+"""A component with a smaller share of the rows has none."""
+
+ALL = frozenset({"weights", "means", "covariances"})
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixtureParams:
+    """Weights (K,), means (K, d) and covariances in scikit-learn's shapes:
+
+    (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixtureStats:
+    """Sums of the completed rows about a reference point a component.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (K,)
+    reference : ndarray of shape (K, d)
+    first : ndarray of shape (K, d)
+        Sums of deviations from the reference.
+    second : ndarray of shape (K, d, d) or (K, d)
+        Sums of their products, of their squares where columns are independent.
+    loglik, magnitude : float
+        Observed-data loglik, and the sum of the rows' absolute logliks.
+    """
+
+    counts: Array
+    reference: Array
+    first: Array
+    second: Array
+    loglik: float
+    magnitude: float
+
+    def __add__(self, other: "GaussianMixtureStats") -> "GaussianMixtureStats":
+        moved = other.about(self.reference)
+        return GaussianMixtureStats(
+            self.counts + moved.counts,
+            self.reference,
+            self.first + moved.first,
+            self.second + moved.second,
+            self.loglik + moved.loglik,
+            self.magnitude + moved.magnitude,
+        )
+
+    def about(self, reference: Array) -> "GaussianMixtureStats":
+        """The same sums about other reference points (the parallel-axis theorem)."""
+        shift = self.reference - reference
+        moved = self.first + self.counts[:, None] * shift
+        if self.second.ndim == 2:
+            second = self.second + shift * (self.first + moved)
+        else:
+            cross = shift[:, :, None] * self.first[:, None, :]
+            second = self.second + cross + moved[:, :, None] * shift[:, None, :]
+        return replace(self, reference=reference, first=moved, second=second)
+
+
+@dataclass(frozen=True)
+class GaussianMixtureModel(Model):
+    """A mixture of ``n_components`` normals.
+
+    Parameters
+    ----------
+    n_components : int
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    prior : {None, "fraley_raftery"}
+        A named conjugate prior makes EM ascend the penalized loglik.
+    """
+
+    family: ClassVar[str] = "gaussian_mixture"
+    cycle: ClassVar[tuple[Step, ...]] = (Step(ALL),)
+
+    n_components: int
+    covariance_type: str = "full"
+    prior: str | ConjugatePrior | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
+            raise ValueError(f"n_components: {self.n_components!r} is not a positive integer")
+        if self.covariance_type not in COVARIANCES:
+            allowed = ", ".join(COVARIANCES)
+            raise ValueError(f"covariance_type: {self.covariance_type!r} is not one of {allowed}")
+        if isinstance(self.prior, str) and self.prior not in PRIORS:
+            raise ValueError(f"prior: {self.prior!r} is not one of {', '.join(PRIORS)}")
+
+    @property
+    def structure(self) -> Covariance:
+        """The covariance structure."""
+        return COVARIANCES[self.covariance_type]
+
+    @property
+    def penalized(self) -> bool:
+        return self.prior is not None
+
+    def n_parameters(self, d: int) -> int:
+        """Number of free parameters for d columns."""
+        k = self.n_components
+        return k - 1 + k * d + self.structure.n_free(k, d)
+
+    def prepare(self, data: Table) -> "GaussianMixtureModel":
+        """Check the data and resolve a named prior; see ``Model.prepare``."""
+        rows = int(data.informative.sum())
+        if rows < self.n_components:
+            raise InvalidData(
+                f"n_samples={rows} rows with an observed cell: fewer than the "
+                f"{self.n_components} components of the mixture"
+            )
+        live = data.observed & (data.weights > 0)[:, None]
+        empty = np.flatnonzero(~live.any(axis=0))
+        if len(empty):
+            raise InvalidData(f"column {empty[0]} has no observed cell: nothing to estimate from")
+        if self.prior is None:
+            spread = np.where(live, data.values, data.first_observed) != data.first_observed
+            constant = np.flatnonzero(~(spread & live).any(axis=0))
+            if len(constant):
+                raise InvalidData(
+                    f"column {constant[0]} is constant in its observed cells"
+                    + (" (n_samples=1)" if rows == 1 else "")
+                    + ": its likelihood is unbounded; drop the column or declare a prior"
+                )
+        if isinstance(self.prior, str):
+            resolved = ConjugatePrior.fraley_raftery(data, self.n_components, self.structure.dense)
+            return replace(self, prior=resolved)
+        return self
+
+    def e_step(
+        self, params: GaussianMixtureParams, data: Table, posterior: Posterior = EXACT
+    ) -> GaussianMixtureStats:
+        from emlib.kernels.gaussian import dense_pass, diagonal_pass
+
+        view = (data.values, data.weights, data.order, data.groups,
+                data.columns_of_pattern, data.observed_counts)  # fmt: skip
+        means = np.ascontiguousarray(params.means)
+        noise = posterior.uniforms(data.n)
+        if self.structure.dense:
+            factors = self._factor(params, data)
+            sums = dense_pass(*view, _log(params.weights), means, *factors, posterior.beta, noise)
+        else:
+            variances = self._variances(params)
+            sums = diagonal_pass(
+                *view, _log(params.weights), means, variances, posterior.beta, noise
+            )
+        counts, first, second, loglik, magnitude = sums
+        return GaussianMixtureStats(counts, means, first, second, loglik, magnitude)
+
+    def m_step(
+        self,
+        stats: GaussianMixtureStats,
+        params: GaussianMixtureParams,
+        free: frozenset[str] | None = None,
+    ) -> GaussianMixtureParams:
+        free = ALL if free is None else free
+        counts, prior = stats.counts, self._prior
+        if counts.min() <= EMPTY_SHARE * counts.sum():
+            raise Degenerate(f"component {counts.argmin()} has no rows")
+        weights = counts / counts.sum() if "weights" in free else params.weights
+        means = params.means
+        if "means" in free:
+            shift = stats.first / counts[:, None]
+            means = stats.reference + shift
+            if prior is not None:
+                share = prior.shrinkage / (counts + prior.shrinkage)
+                means = means + share[:, None] * (prior.mean - means)
+        covariances = params.covariances
+        if "covariances" in free:
+            scatter = stats.about(means).second
+            if prior is not None:
+                scatter = prior.add_to(scatter, means, self.structure)
+            dof = None if prior is None else prior.dof
+            covariances = self.structure.m_step(counts, scatter, dof)
+            self._check_collapse(weights, covariances)
+        return GaussianMixtureParams(weights, means, covariances)
+
+    def log_prior(self, params: GaussianMixtureParams) -> float:
+        if self._prior is None:
+            return 0.0
+        return self._prior.log_density(params.means, params.covariances, self.structure)
+
+    def start(self, data: Table, responsibilities: Array) -> GaussianMixtureParams:
+        """Available-case means, and covariances shrunk to the pooled one.
+
+        Each scatter matrix is pooled with d + 1 rows' worth of the within-component covariance,
+        which itself takes one row's worth of the columns' total variances, so that a component
+        of one row has a sound start.
+        """
+        counts, means, scatters, variances = component_moments(data, responsibilities)
+        total, d = counts.sum(), data.d
+        pooled = (scatters.sum(axis=0) + np.diag(variances)) / (total + 1.0)
+        full = (scatters + (d + 1.0) * pooled) / (counts + d + 1.0)[:, None, None]
+        weights = (counts + 1.0 / self.n_components) / (total + 1.0)
+        return GaussianMixtureParams(weights, means, self.structure.from_full(weights, full))
+
+    def accepts_truth(self, truth: dict[str, Any]) -> bool:
+        return len(truth.get("weights", ())) == self.n_components
+
+    def from_truth(self, truth: dict[str, Any]) -> GaussianMixtureParams:
+        """A generator's weights, means and covariances (K, d, d), projected to the structure."""
+        weights = np.asarray(truth["weights"], dtype=float)
+        covariances = self.structure.from_full(weights, np.asarray(truth["covariances"]))
+        return GaussianMixtureParams(weights, np.asarray(truth["means"]), covariances)
+
+    def posterior(self, params: GaussianMixtureParams, data: Table) -> tuple[Array, Array, Array]:
+        """Logliks (n,), responsibilities (n, K) and completed rows (n, d), row by row."""
+        from emlib.kernels.gaussian import factor_patterns, row_posteriors
+
+        full = np.ascontiguousarray(self.full_covariances(params))
+        whiten, _, log_norm, singular = factor_patterns(
+            full, data.columns_of_pattern, data.observed_counts
+        )
+        if singular >= 0:
+            raise Degenerate(f"the covariance of component {singular} is singular")
+        return row_posteriors(
+            data.values, data.order, data.groups, data.columns_of_pattern, data.observed_counts,
+            _log(params.weights), np.ascontiguousarray(params.means), whiten, log_norm,
+        )  # fmt: skip
+
+    def full_covariances(self, params: GaussianMixtureParams) -> Array:
+        """Covariance matrices of all components, shape (K, d, d)."""
+        return self.structure.full(params.covariances, *params.means.shape)
+
+    def sample(
+        self, params: GaussianMixtureParams, n: int, rng: np.random.Generator
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw n rows; returns them (n, d) and their components (n,)."""
+        labels = rng.choice(self.n_components, size=n, p=params.weights)
+        factors = np.linalg.cholesky(self.full_covariances(params))
+        noise = rng.standard_normal((n, params.means.shape[1]))
+        return params.means[labels] + np.einsum("nij,nj->ni", factors[labels], noise), labels
+
+    def diagnose(self, params: GaussianMixtureParams, stats: GaussianMixtureStats) -> Diagnosis:
+        """``spurious``: fewer than 2 d effective rows, or an eigenvalue ratio below 1e-4."""
+        ratio = self._eigenvalue_ratio(params)
+        smallest = float(stats.counts.min())
+        spurious = smallest < 2 * params.means.shape[1] or ratio < SPURIOUS_RATIO
+        return Diagnosis(("spurious",) if spurious else (), ratio, smallest)
+
+    def pack(self, params: GaussianMixtureParams, coordinates: str = "natural") -> Array:
+        unconstrained = _is_unconstrained(coordinates)
+        weights = params.weights[:-1]
+        if unconstrained:
+            weights = np.log(weights / params.weights[-1])
+        covariances = self.structure.pack(params.covariances, unconstrained)
+        return np.concatenate([weights, params.means.ravel(), covariances])
+
+    def unpack(self, vector: Array, d: int, coordinates: str = "natural") -> GaussianMixtureParams:
+        unconstrained = _is_unconstrained(coordinates)
+        k = self.n_components
+        weights, means, covariances = np.split(vector, [k - 1, k - 1 + k * d])
+        if unconstrained:
+            odds = np.exp(np.append(weights, 0.0) - max(weights.max(initial=0.0), 0.0))
+            weights = odds / odds.sum()
+        else:
+            weights = np.append(weights, 1.0 - weights.sum())
+        return GaussianMixtureParams(
+            weights, means.reshape(k, d), self.structure.unpack(covariances, k, d, unconstrained)
+        )
+
+    @property
+    def _prior(self) -> ConjugatePrior | None:
+        if isinstance(self.prior, str):
+            raise RuntimeError("a named prior is resolved by prepare(data) first")
+        return self.prior
+
+    def _factor(self, params: GaussianMixtureParams, data: Table) -> tuple[Array, Array, Array]:
+        from emlib.kernels.gaussian import factor_patterns
+
+        matrices = np.ascontiguousarray(params.covariances).reshape(-1, data.d, data.d)
+        whiten, conditional, log_norm, singular = factor_patterns(
+            matrices, data.columns_of_pattern, data.observed_counts
+        )
+        if singular >= 0:
+            raise Degenerate(f"the covariance of component {singular} is singular")
+        return whiten, conditional, log_norm
+
+    def _variances(self, params: GaussianMixtureParams) -> Array:
+        variances = params.covariances
+        if variances.ndim == 1:
+            variances = np.repeat(variances[:, None], params.means.shape[1], axis=1)
+        return np.ascontiguousarray(variances)
+
+    def _check_collapse(self, weights: Array, covariances: Array) -> None:
+        """Raise where a covariance has no size next to the pooled one."""
+        if covariances.ndim == 3:
+            floor = DEGENERATE_RATIO * np.einsum("k,kij->ij", weights, covariances)
+            try:  # positive definite exactly where every relative eigenvalue is above the bound
+                np.linalg.cholesky(covariances - floor)
+            except np.linalg.LinAlgError:
+                for k, matrix in enumerate(covariances):
+                    if np.linalg.eigvalsh(matrix - floor).min() <= 0:
+                        raise Degenerate(f"the covariance of component {k} collapsed") from None
+                raise Degenerate("a covariance collapsed") from None
+        elif self.covariance_type != "tied":
+            collapsed = covariances <= DEGENERATE_RATIO * (weights @ covariances)
+            if collapsed.any():
+                k = np.argwhere(collapsed)[0][0]
+                raise Degenerate(f"the covariance of component {k} collapsed")
+
+    def _eigenvalue_ratio(self, params: GaussianMixtureParams) -> float:
+        """Smallest eigenvalue of a component's covariance relative to the pooled one."""
+        covariances = params.covariances
+        if self.covariance_type == "tied":
+            return 1.0
+        if covariances.ndim < 3:
+            return float((covariances / (params.weights @ covariances)).min())
+        factor = np.linalg.cholesky(np.einsum("k,kij->ij", params.weights, covariances))
+        half = np.linalg.solve(factor, covariances)
+        whitened = np.linalg.solve(factor, half.transpose(0, 2, 1))
+        return float(np.linalg.eigvalsh(whitened).min())
+
+
+def _log(weights: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.log(weights)
+
+
+def _is_unconstrained(coordinates: str) -> bool:
+    if coordinates not in ("natural", "unconstrained"):
+        raise ValueError(f"coordinates: {coordinates!r} is not natural or unconstrained")
+    return coordinates == "unconstrained"

@@ -1,0 +1,202 @@
+"""From fits to replicates to cells: hits within the budget, running times, statuses.
+
+The primary estimate of COMPARISON.md: the share of replicates in which the starts of an init, taken
+in order, find a hit before their work, the init's own included, passes the budget.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from emlib.report.load import SETTING, Results, group_starts
+from emlib.report.outcomes import Outcomes, has_flag
+from emlib.report.statistics import (
+    Bootstrap,
+    effective_trials,
+    quantile,
+    running_time,
+    wilson,
+)
+
+STATUSES = (
+    "converged",
+    "max_iter",
+    "budget",
+    "timeout",
+    "degenerate",
+    "decreased",
+    "failed",
+    "invalid",
+    "lost",
+)
+FLAGS = ("spurious", "boundary", "saddle", "not_identified", "slow_tail")
+
+
+def replicate_table(results: Results, outcomes: Outcomes) -> pd.DataFrame:
+    """One row a cell and replicate, in plan order.
+
+    Columns: `cell` (row of the plan), `replicate`, `starts`, `start_hits`, `work`, `seconds`,
+    `work_to_hit` and `seconds_to_hit` (of the starts up to the first hit; infinite without one),
+    `best` (row of the fit with the least loss) and `best_loss`. Work that a dead fit could not
+    report counts as none.
+    """
+    fits = results.fits
+    order = np.lexsort((fits["start"], fits["replicate"], fits["cell"]))
+    cell = fits["cell"].to_numpy()[order]
+    replicate = fits["replicate"].to_numpy()[order]
+    first = group_starts(cell * (int(replicate.max(initial=0)) + 1) + replicate)
+    sizes = np.diff(np.r_[first, len(order)])
+    hit, loss = outcomes.hit[order], outcomes.loss[order]
+    table = {"cell": cell[first], "replicate": replicate[first], "starts": sizes}
+    table["start_hits"] = _sums(hit.astype(int), first)
+    for name, cost in (("work", fit_work(fits)), ("seconds", fit_seconds(fits))):
+        spent = cost[order]
+        table[name] = _sums(spent, first)
+        so_far = np.cumsum(spent)
+        so_far -= np.repeat(so_far[first] - spent[first], sizes)
+        table[f"{name}_to_hit"] = _least(np.where(hit, so_far, np.inf), first)
+    table["best_loss"] = _least(loss, first)
+    is_best = np.flatnonzero(loss == np.repeat(table["best_loss"], sizes))[::-1]
+    best = np.zeros(len(first), dtype=np.int64)
+    best[np.repeat(np.arange(len(first)), sizes)[is_best]] = order[is_best]
+    return pd.DataFrame(table | {"best": best})
+
+
+def _sums(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    return np.add.reduceat(values, first) if len(first) else values[:0]
+
+
+def _least(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    return np.minimum.reduceat(values, first) if len(first) else values[:0]
+
+
+def fit_work(fits: pd.DataFrame) -> np.ndarray:
+    """E-step equivalents of each fit, init included, polish excluded."""
+    return np.nan_to_num(fits[["e_steps_init", "e_steps_climb"]].to_numpy(float)).sum(axis=1)
+
+
+def fit_seconds(fits: pd.DataFrame) -> np.ndarray:
+    """Seconds of each fit, init included, polish excluded."""
+    return np.nan_to_num(fits[["seconds_init", "seconds_climb"]].to_numpy(float)).sum(axis=1)
+
+
+def settings_of(plan: pd.DataFrame) -> pd.DataFrame:
+    """The plan's settings (dataset x missingness x model x algorithm), one row each."""
+    return plan[SETTING].drop_duplicates().reset_index(drop=True)
+
+
+def setting_codes(plan: pd.DataFrame) -> np.ndarray:
+    """For each cell, the row of its setting in ``settings_of``."""
+    return plan.groupby(SETTING, sort=False, observed=True).ngroup().to_numpy()
+
+
+def one_data_set(results: Results) -> np.ndarray:
+    """For each cell, whether all its replicates are the same data: inference is conditional."""
+    table = results.study["datasets"]
+    real = [not is_generated(table.get(name, {})) for name in results.plan["dataset"]]
+    return np.array(real) & (results.plan["mechanism"] == "none").to_numpy()
+
+
+def is_generated(dataset: dict) -> bool:
+    """Whether a dataset's settings name a generator rather than a table."""
+    return "generator" in dataset
+
+
+def hit_rates(
+    replicates: pd.DataFrame, budget: float, cells: int, steady: np.ndarray
+) -> pd.DataFrame:
+    """Hits within the budget of each cell, over replicates, with Wilson intervals.
+
+    `steady` marks cells without any randomness (a deterministic init on one data set): their rate
+    is known, not estimated.
+    """
+    cell = replicates["cell"].to_numpy()
+    trials = np.bincount(cell, minlength=cells)
+    solved = (replicates["work_to_hit"] <= budget).to_numpy()
+    hits = np.bincount(cell[solved], minlength=cells)
+    low, high = wilson(hits, trials)
+    with np.errstate(invalid="ignore"):
+        rate = hits / trials
+    low, high = np.where(steady, rate, low), np.where(steady, rate, high)
+    return pd.DataFrame(
+        {"replicates": trials, "hits": hits, "hit_rate": rate, "hit_low": low, "hit_high": high}
+    )
+
+
+def cell_table(
+    results: Results, outcomes: Outcomes, replicates: pd.DataFrame, bootstrap: Bootstrap
+) -> pd.DataFrame:
+    """One row a cell of the plan; see results/README.md for the columns."""
+    plan, fits, n = results.plan, results.fits, len(results.plan)
+    cell = fits["cell"].to_numpy()
+    conditional = one_data_set(results)
+    steady = conditional & (plan["starts"] == 1).to_numpy() & (results.study["restarts"] > 1)
+    columns = ["cell_id", *SETTING[:2], "mechanism", "rate", "model", "init", "algorithm", "oracle"]
+    table = plan[columns].assign(
+        conditional=conditional,
+        deterministic=(plan["starts"] == 1) & (results.study["restarts"] > 1),
+        fits=np.bincount(cell, minlength=n),
+    )
+    table = table.join(hit_rates(replicates, budget_of(results.study), n, steady))
+    table = table.join(_start_rates(replicates, conditional, n))
+    table = table.join(_running_times(replicates, bootstrap, n))
+    table = table.join(_quantiles(fits, outcomes, cell, n))
+    status = fits["status"].astype(str).to_numpy()
+    table["failures"] = np.bincount(cell[status != "converged"], minlength=n)
+    for name in STATUSES:
+        table[f"status_{name}"] = np.bincount(cell[status == name], minlength=n)
+    for name in FLAGS:
+        table[f"flag_{name}"] = np.bincount(cell[has_flag(fits, name)], minlength=n)
+    table["spurious_above"] = np.bincount(cell[outcomes.above], minlength=n)
+    return table
+
+
+def budget_of(study: dict) -> float:
+    """Full-data E-step equivalents within which a hit counts; infinite if the study sets none."""
+    e_steps = (study.get("budget") or {}).get("e_steps")
+    return float(e_steps) if e_steps else np.inf
+
+
+def _start_rates(replicates: pd.DataFrame, conditional: np.ndarray, n: int) -> pd.DataFrame:
+    """Share of single starts that hit; intervals allow for starts that share a replicate."""
+    hits, starts, trials = np.zeros(n), np.zeros(n), np.zeros(n)
+    for code, rows in replicates.groupby("cell"):
+        k, m = rows["start_hits"].to_numpy(), rows["starts"].to_numpy()
+        hits[code], starts[code] = k.sum(), m.sum()
+        trials[code] = m.sum() if conditional[code] else effective_trials(k, m)
+    with np.errstate(invalid="ignore"):
+        rate = hits / starts
+    low, high = wilson(rate * trials, trials)
+    return pd.DataFrame({"start_rate": rate, "start_low": low, "start_high": high})
+
+
+def _running_times(replicates: pd.DataFrame, bootstrap: Bootstrap, n: int) -> pd.DataFrame:
+    """Expected running time (work over hits), in E-steps and in seconds."""
+    names = ["ert", "ert_low", "ert_high", "ert_seconds", "ert_seconds_low", "ert_seconds_high"]
+    out = np.full((n, 6), np.nan)
+    for cell, rows in replicates.groupby("cell"):
+        weights, hits = bootstrap.weights(len(rows)), rows["start_hits"]
+        out[cell, :3] = running_time(rows["work"], hits, weights)
+        out[cell, 3:] = running_time(rows["seconds"], hits, weights)
+    return pd.DataFrame(out, columns=names)
+
+
+def _quantiles(fits: pd.DataFrame, outcomes: Outcomes, cell: np.ndarray, n: int) -> pd.DataFrame:
+    """Medians over fits; a fit without a loglik counts as minus infinity, not as absent."""
+    loglik = np.nan_to_num(fits["loglik"].to_numpy(float), nan=-np.inf)
+    work, seconds = fit_work(fits), fit_seconds(fits)
+    init = np.nan_to_num(fits["e_steps_init"].to_numpy(float))
+    order = np.argsort(cell, kind="stable")
+    first = group_starts(cell[order])
+    out = np.full((n, 7), np.nan)
+    for rows in np.split(order, first[1:]) if len(order) else []:
+        out[cell[rows[0]]] = [
+            *quantile(loglik[rows], [0.5, 0.05, 0.95]),
+            quantile(outcomes.loss[rows], 0.5),
+            quantile(work[rows], 0.5),
+            quantile(init[rows], 0.5),
+            quantile(seconds[rows], 0.5),
+        ]
+    names = ["loglik_median", "loglik_q05", "loglik_q95", "loss_median", "e_steps_median"]
+    return pd.DataFrame(out, columns=[*names, "e_steps_init_median", "seconds_median"])

@@ -1,0 +1,171 @@
+"""Figures of hits, differences, profiles and statuses: tables in, charts out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from emlib.report.cells import STATUSES
+from emlib.report.contrasts import PRIMARY
+from emlib.report.theme import STATUS_COLOURS, Look, finish, labelled
+
+Tables = dict[str, pd.DataFrame]
+ESTIMANDS = ["best of the restarts, within the budget", "a single start"]
+
+
+def hit_probability(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
+    """Hit probability by init with 95 % intervals."""
+    cells = tables["cells"]
+    cells = cells[cells["fits"] > 0]
+    best = cells[["cell_id"]].assign(
+        estimand=ESTIMANDS[0], value=cells["hit_rate"], low=cells["hit_low"], high=cells["hit_high"]
+    )
+    single = cells[["cell_id"]].assign(
+        estimand=ESTIMANDS[1],
+        value=cells["start_rate"],
+        low=cells["start_low"],
+        high=cells["start_high"],
+    )
+    data = labelled(pd.concat([best, single]), tables["cells"]).dropna(subset=["value"])
+    x = {"scale": alt.Scale(domain=[0, 1]), "axis": _percent("hit probability")}
+    return _intervals(data, look, x, look.inits, []) if len(data) else None
+
+
+def differences(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
+    """Paired differences to the baseline with simultaneous 95 % intervals."""
+    data = tables["differences"].rename(columns={"difference": "value"})
+    data = data.assign(estimand=np.where(data["estimand"] == PRIMARY, *ESTIMANDS))
+    data = labelled(data, tables["cells"]).dropna(subset=["value"])
+    if not len(data):
+        return None
+    title = f"difference to {look.baseline}, points"
+    reach = max(0.1, float(np.abs(data[["low", "high"]].to_numpy()).max()))
+    x = {
+        "scale": alt.Scale(domain=[-reach, reach], nice=True),
+        "axis": alt.Axis(title=title, labelExpr="format(datum.value * 100, '+.0f')", tickCount=6),
+    }
+    zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color="#444", size=1.2).encode(x="zero")
+    inits = [name for name in look.inits if name != look.baseline]
+    return _intervals(data, look, x, inits, [zero])
+
+
+def _intervals(
+    data: pd.DataFrame, look: Look, x: dict[str, Any], inits: list[str], under: list[alt.Chart]
+) -> Any:
+    """Points with intervals: filled for the primary estimate, hollow for single starts."""
+    data = data[["row", "column", "init", "oracle", "estimand", "value", "low", "high"]]
+    base = alt.Chart().encode(
+        y=alt.Y("init:N", sort=inits, title=None, axis=alt.Axis(grid=False, ticks=False)),
+        yOffset=alt.YOffset("estimand:N", sort=ESTIMANDS, scale=alt.Scale(paddingOuter=0.35)),
+        color=look.colours(legend=False),
+    )
+    dash = alt.StrokeDash(
+        "oracle:N", scale=alt.Scale(domain=[False, True], range=[[1, 0], [4, 3]]), legend=None
+    )
+    width = alt.StrokeWidth(
+        "estimand:N", scale=alt.Scale(domain=ESTIMANDS, range=[2.6, 1.1]), legend=None
+    )
+    bars = base.mark_rule().encode(
+        x=alt.X("low:Q", **x), x2="high:Q", strokeDash=dash,
+        strokeWidth=width,
+    )
+    mark = alt.FillOpacity(
+        "estimand:N",
+        scale=alt.Scale(domain=ESTIMANDS, range=[1, 0]),
+        legend=alt.Legend(title=None, orient="top", symbolFillColor="#333", symbolStrokeColor="#333",
+                          symbolType="circle", symbolSize=90, labelLimit=400),
+    )
+    size = alt.Size("estimand:N", scale=alt.Scale(domain=ESTIMANDS, range=[75, 34]), legend=None)
+    points = base.mark_point(strokeWidth=1.4).encode(
+        x=alt.X("value:Q", **x),
+        shape=look.shapes(),
+        fill=alt.Fill("init:N", scale=look.colour_scale, legend=None),
+        fillOpacity=mark,
+        size=size,
+    )
+    return finish(look.panels(data, [*under, bars, points], height=26 * len(inits)))
+
+
+def data_profile(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
+    """Share of replicates solved against E-steps."""
+    budget = (study.get("budget") or {}).get("e_steps")
+    return _profile(tables, look, "e_steps", "E-step equivalents, all starts so far", budget)
+
+
+def data_profile_seconds(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
+    """Share of replicates solved against seconds."""
+    return _profile(tables, look, "seconds", "seconds, all starts so far", None)
+
+
+def _profile(
+    tables: Tables, look: Look, axis: str, title: str, budget: float | None
+) -> Any:
+    steps = tables["profiles"]
+    steps = steps[(steps["axis"] == axis) & (steps["value"] > 0)]
+    if not len(steps):
+        return None
+    low = float(steps["value"].min()) * 0.8
+    foot = steps.groupby("cell_id", as_index=False)[["value"]].min().assign(share=0.0)
+    right = float(steps["value"].max())
+    head = steps.groupby("cell_id", as_index=False)[["share"]].max().assign(value=right)
+    data = labelled(pd.concat([foot.assign(value=low), foot, steps, head]), tables["cells"])
+    data = data.sort_values(["value", "share"], kind="stable")
+    data = data[["row", "column", "init", "value", "share"]]
+    lines = (
+        alt.Chart()
+        .mark_line(interpolate="step-after", strokeWidth=2, clip=True)
+        .encode(
+            x=alt.X(
+                "value:Q",
+                scale=alt.Scale(type="log", domain=[low, right], nice=False),
+                axis=alt.Axis(title=title, format="~s", tickCount=4),
+            ),
+            y=alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=_percent("replicates solved")),
+            color=look.colours(),
+            strokeDash=look.dashes(),
+            order=alt.Order("value:Q"),
+        )
+    )
+    under = []
+    if budget and low < budget < right:
+        rule = alt.Chart(pd.DataFrame({"b": [budget]})).mark_rule(color="#555", strokeDash=[2, 2])
+        under = [rule.encode(x="b:Q")]
+    return finish(look.panels(data, [*under, lines], height=150))
+
+
+def statuses(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
+    """How the fits of each init ended."""
+    cells = tables["cells"]
+    cells = cells[cells["fits"] > 0]
+    if not len(cells):
+        return None
+    cells = cells.drop(columns="fits")
+    long = cells.melt("cell_id", [f"status_{s}" for s in STATUSES], "status", "fits")
+    long["status"] = long["status"].str.removeprefix("status_")
+    seen = [s for s in STATUSES if long.loc[long["status"] == s, "fits"].sum() > 0]
+    data = labelled(long[long["fits"] > 0], tables["cells"])
+    data["order"] = data["status"].map({name: rank for rank, name in enumerate(STATUSES)})
+    data = data[["row", "column", "init", "status", "fits", "order"]]
+    bars = (
+        alt.Chart()
+        .mark_bar(stroke="white", strokeWidth=0.5)
+        .encode(
+            x=alt.X("fits:Q", stack="normalize", axis=_percent("share of fits")),
+            y=alt.Y("init:N", sort=look.inits, title=None, axis=alt.Axis(ticks=False)),
+            color=alt.Color(
+                "status:N",
+                sort=seen,
+                scale=alt.Scale(domain=seen, range=[STATUS_COLOURS[s] for s in seen]),
+                legend=alt.Legend(title=None, orient="top", columns=9, symbolType="square"),
+            ),
+            order=alt.Order("order:Q"),
+        )
+    )
+    return finish(look.panels(data, [bars], height=20 * len(look.inits)))
+
+
+def _percent(title: str) -> alt.Axis:
+    return alt.Axis(title=title, format="%", tickCount=5)

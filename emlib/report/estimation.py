@@ -1,0 +1,82 @@
+"""Estimation apart from optimization: errors of the best start, and whether a better optimum is a
+better estimate (rank correlation of loss and error)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from emlib.report.cells import setting_codes
+from emlib.report.load import SETTING, Results
+from emlib.report.outcomes import Outcomes
+from emlib.report.statistics import mean_and_error
+
+MEASURES = ("parameter_error", "ari", "imputation_rmse")
+ERROR_RESOLUTION = 1e-3
+
+
+def estimation_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard error over replicates of each measure, at the best start; a row a cell.
+
+    `<measure>_replicates` says how many replicates have the measure: a replicate whose every start
+    failed has none.
+    """
+    best = results.fits.iloc[replicates["best"].to_numpy()]
+    best = best.loc[np.isfinite(best["loglik_polished"]).to_numpy()]
+    groups = {int(cell): rows for cell, rows in best.groupby("cell")}
+    out = []
+    for cell in range(len(results.plan)):
+        row: dict[str, object] = {"cell_id": results.plan["cell_id"].iat[cell]}
+        for name in MEASURES:
+            values = groups[cell][name].to_numpy(float) if cell in groups else []
+            mean, error, count = mean_and_error(values)
+            row |= {name: mean, f"{name}_se": error, f"{name}_replicates": count}
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def correlation_table(results: Results, outcomes: Outcomes, tolerance: float) -> pd.DataFrame:
+    """Spearman correlation of loss and estimation error within each replicate, averaged.
+
+    One row a setting and measure; `ari` counts as the error 1 - ARI. Losses closer than the hit
+    tolerance, and errors closer than 0.001, are tied: they are the same optimum. Replicates where
+    either is constant have no correlation and are not counted.
+    """
+    fits = results.fits
+    alive = np.isfinite(outcomes.loss) & ~fits["oracle"].to_numpy(bool)
+    setting = setting_codes(results.plan)[fits["cell"].to_numpy()]
+    names = results.plan[SETTING].drop_duplicates().reset_index(drop=True)
+    parts = []
+    for measure in MEASURES:
+        error = fits[measure].to_numpy(float)
+        use = alive & ~np.isnan(error)
+        frame = pd.DataFrame(
+            {
+                "setting": setting[use],
+                "replicate": fits["replicate"].to_numpy()[use],
+                "loss": np.round(outcomes.loss[use] / tolerance),
+                "error": np.round((-1 if measure == "ari" else 1) * error[use] / ERROR_RESOLUTION),
+            }
+        )
+        within = rank_correlations(frame, ["setting", "replicate"], "loss", "error")
+        for code, values in within.groupby("setting"):
+            mean, spread, count = mean_and_error(values["correlation"])
+            if count:
+                row = dict(names.loc[code]) | {"measure": measure, "correlation": mean}
+                parts.append(row | {"standard_error": spread, "replicates": count})
+    columns = [*SETTING, "measure", "correlation", "standard_error", "replicates"]
+    return pd.DataFrame(parts, columns=columns)
+
+
+def rank_correlations(frame: pd.DataFrame, by: list[str], x: str, y: str) -> pd.DataFrame:
+    """Spearman correlation of two columns within each group; NaN where one of them is constant."""
+    groups = frame.groupby(by, sort=False)
+    u = groups[x].rank() - groups[x].rank().groupby([frame[c] for c in by]).transform("mean")
+    v = groups[y].rank() - groups[y].rank().groupby([frame[c] for c in by]).transform("mean")
+    sums = (
+        pd.DataFrame({"uv": u * v, "uu": u * u, "vv": v * v, **{c: frame[c] for c in by}})
+        .groupby(by, sort=False)
+        .sum()
+    )
+    scale = np.sqrt(sums["uu"] * sums["vv"])
+    return (sums["uv"] / scale.where(scale > 0)).rename("correlation").reset_index()

@@ -1,0 +1,165 @@
+"""Reads a study's block files, columns at a time, and says which blocks are there.
+
+A block counts only whole: if one of its five files is absent or damaged, it is named and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from emlib.errors import StoreError
+from emlib.study import files, grid
+from emlib.study.paths import BLOCK_KINDS, StudyPaths
+
+FIT_COLUMNS = (
+    "fit_id cell_id dataset missingness model init algorithm oracle replicate start data_id status "
+    "flags message loglik loglik_polished status_polished n_iter e_steps_init e_steps_climb "
+    "eigenvalue_ratio smallest_component ari parameter_error imputation_rmse"
+).split()
+TIMING_COLUMNS = "fit_id seconds_init seconds_climb seconds_polish started ended processor".split()
+CURVE_COLUMNS = ["fit_id", "iteration", "e_steps", "loglik"]
+SETTING = ["dataset", "missingness", "model", "algorithm"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a study holds so far.
+
+    Attributes
+    ----------
+    study : dict
+        The resolved study (``study.json``).
+    plan : DataFrame
+        One row a cell, in plan order.
+    fits : DataFrame
+        One row a fit, timings beside it, `cell` = row of the plan.
+    references : DataFrame
+        One row a reference search.
+    coverage : DataFrame
+        One row a block: fits planned and found, and what is missing.
+    """
+
+    paths: StudyPaths
+    study: dict[str, Any]
+    plan: pd.DataFrame
+    fits: pd.DataFrame
+    references: pd.DataFrame
+    coverage: pd.DataFrame
+
+    def curves(self) -> Iterator[pd.DataFrame]:
+        """Curves of one dataset x missingness x model at a time, so that memory stays bounded."""
+        present = self.coverage[self.coverage["missing"] == ""]
+        for _, group in present.groupby(["dataset", "missingness", "model"], sort=False):
+            tables = [
+                files.read_table(block_path(self.paths, "curves", row), CURVE_COLUMNS)
+                for row in group.itertuples()
+            ]
+            yield to_frame(pa.concat_tables(tables))
+
+
+def block_path(paths: StudyPaths, kind: str, row: Any) -> Path:
+    """One of a block's files; `row` has dataset, missingness, model and block."""
+    return paths.block(kind, row.dataset, row.missingness, row.model, row.block)
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Arrow to pandas, text as categories: a million rows repeat few names."""
+    arrays = [
+        column.dictionary_encode() if pa.types.is_string(column.type) else column
+        for column in table.columns
+    ]
+    return pa.table(arrays, names=table.column_names).unify_dictionaries().to_pandas()
+
+
+def load_results(study_dir: Path) -> Results:
+    """Read everything but the curves of a study, complete or not.
+
+    Raises
+    ------
+    StoreError
+        If the study was never planned.
+    """
+    paths = StudyPaths(study_dir)
+    if not paths.study.is_file() or not paths.plan.is_file():
+        raise StoreError(f"{paths.root}: no study.json and plan.parquet; run `emlib plan` first")
+    study = grid.load_study(paths.root)
+    plan = files.read_table(paths.plan).to_pandas()
+    found = [_read_block(paths, block, plan) for block in grid.planned_blocks(paths.root)]
+    coverage = pd.DataFrame([row for row, _, _ in found])
+    fits = _stack([fits for _, fits, _ in found], [*FIT_COLUMNS, *TIMING_COLUMNS[1:]])
+    references = _stack([refs for _, _, refs in found], files.SCHEMAS["references"].names)
+    cell = pd.Index(plan["cell_id"]).get_indexer(pd.Index(fits["cell_id"].astype(str)))
+    if (cell < 0).any():
+        stray = sorted(set(fits["cell_id"].astype(str)[cell < 0]))
+        raise StoreError(
+            f"{paths.root}/fits: cells {', '.join(stray[:3])} are not in plan.parquet; run the "
+            "study again so that files and plan agree"
+        )
+    return Results(paths, study, plan, fits.assign(cell=cell), references, coverage)
+
+
+def _stack(tables: list[pa.Table | None], columns: list[str]) -> pd.DataFrame:
+    present = [table for table in tables if table is not None]
+    if present:
+        return to_frame(pa.concat_tables(present))
+    kinds = {**{f.name: f.type for f in files.SCHEMAS["timings"]}}
+    for name in ("fits", "references"):
+        kinds |= {field.name: field.type for field in files.SCHEMAS[name]}
+    return to_frame(pa.schema([(name, kinds[name]) for name in columns]).empty_table())
+
+
+def _read_block(
+    paths: StudyPaths, block: grid.Block, plan: pd.DataFrame
+) -> tuple[dict[str, Any], pa.Table | None, pa.Table | None]:
+    mine = (
+        (plan["dataset"] == block.dataset)
+        & (plan["missingness"] == block.missingness)
+        & (plan["model"] == block.model)
+    )
+    row: dict[str, Any] = {
+        "dataset": block.dataset,
+        "missingness": block.missingness,
+        "model": block.model,
+        "block": block.block,
+        "first": block.first,
+        "last": block.last,
+        "planned": int(plan["starts"][mine].sum()) * (block.last - block.first),
+        "found": 0,
+        "missing": "",
+    }
+    here = pd.Series(row)
+    absent = [kind for kind in BLOCK_KINDS if not block_path(paths, kind, here).is_file()]
+    if absent:
+        return row | {"missing": ", ".join(absent)}, None, None
+    try:
+        fits = files.read_table(block_path(paths, "fits", here), FIT_COLUMNS)
+        timings = files.read_table(block_path(paths, "timings", here), TIMING_COLUMNS)
+        references = files.read_table(block_path(paths, "references", here))
+    except StoreError:
+        return row | {"missing": "damaged"}, None, None
+    return row | {"found": len(fits)}, _beside(fits, timings), references
+
+
+def _beside(fits: pa.Table, timings: pa.Table) -> pa.Table:
+    """Fits with their timings: the same fits in the same order, or looked up by fit_id."""
+    if not fits["fit_id"].equals(timings["fit_id"]):
+        order = pd.Index(timings["fit_id"].to_pylist()).drop_duplicates()
+        where = order.get_indexer(pd.Index(fits["fit_id"].to_pylist()))
+        timings = timings.take(pa.array(where, mask=where < 0))
+    for name in TIMING_COLUMNS[1:]:
+        fits = fits.append_column(name, timings[name])
+    return fits
+
+
+def group_starts(sorted_codes: np.ndarray) -> np.ndarray:
+    """Where each run of equal codes begins, for ``ufunc.reduceat``."""
+    if len(sorted_codes) == 0:
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(np.r_[True, sorted_codes[1:] != sorted_codes[:-1]])

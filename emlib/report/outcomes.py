@@ -1,0 +1,149 @@
+"""What became of each fit: its reference optimum, its loss, whether it is a hit.
+
+COMPARISON.md, "What counts as the best": nothing is dropped, and a reference that the grid beats is
+raised for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+DEAD = ("degenerate", "failed", "invalid", "lost")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One entry a fit.
+
+    Attributes
+    ----------
+    reference : ndarray (n,)
+        Best loglik that counts, raised where the grid found a better one; NaN if there is none.
+    loss : ndarray (n,)
+        Reference minus polished loglik, at least 0; infinite for a fit that gave no optimum
+        that counts (dead, or `above`).
+    hit : ndarray (n,) of bool
+    above : ndarray (n,) of bool
+        Spurious, and better than the reference by more than the tolerance: not a hit.
+    references : DataFrame
+        One row a data set and model: `searched`, `reference`, `raised`, `gain`, `raised_by`.
+    """
+
+    reference: np.ndarray
+    loss: np.ndarray
+    hit: np.ndarray
+    above: np.ndarray
+    references: pd.DataFrame
+
+
+def judge(
+    fits: pd.DataFrame, references: pd.DataFrame, tolerance: float, spurious: bool = False
+) -> Outcomes:
+    """Compare every fit with the reference optimum of its data set and model.
+
+    Parameters
+    ----------
+    fits, references : DataFrame
+        From ``load.Results``.
+    tolerance : float
+        A hit is at most this many nats below the reference.
+    spurious : bool
+        Whether spurious optima count, as references and as hits.
+    """
+    code, problems = _problems(fits, references)
+    searched = _searched(code[len(fits) :], references, len(problems), spurious)
+    code = code[: len(fits)]
+    loglik = fits["loglik_polished"].to_numpy(float)
+    dead = is_dead(fits)
+    flagged = has_flag(fits, "spurious")
+    counts = ~dead & (fits["status_polished"] == "converged").to_numpy()
+    if not spurious:
+        counts &= ~flagged
+    best, by = _best_of(code, loglik, counts, len(problems))
+    raised = (best > searched) | (np.isnan(searched) & np.isfinite(best))
+    final = np.where(raised, best, searched)
+    reference = final[code] if len(fits) else np.empty(0)
+    with np.errstate(invalid="ignore"):
+        gap = np.where(dead, np.inf, reference - loglik)
+        above = (~dead) & flagged & (gap < -tolerance) & (not spurious)
+        gap = np.where(np.isnan(gap) | above, np.inf, np.maximum(gap, 0.0))
+    event = raised & ~(best - searched <= tolerance)
+    table = problems.assign(
+        searched=searched,
+        reference=final,
+        raised=event,
+        gain=np.where(event, best - searched, 0.0),
+        raised_by=np.where(event, _ids(fits, by), ""),
+        raised_init=np.where(event, _ids(fits, by, "init"), ""),
+    )
+    return Outcomes(reference, gap, gap <= tolerance, above, table)
+
+
+def is_dead(fits: pd.DataFrame) -> np.ndarray:
+    """Fits that gave no optimum: infinite loss."""
+    return (
+        fits["status"].isin(DEAD)
+        | (fits["status_polished"] == "degenerate")
+        | ~np.isfinite(fits["loglik_polished"])
+    ).to_numpy()
+
+
+def has_flag(fits: pd.DataFrame, flag: str) -> np.ndarray:
+    """Which fits carry a flag; `flags` is comma separated."""
+    flags = fits["flags"].astype("category")
+    carries = [flag in str(text).split(",") for text in flags.cat.categories]
+    return np.array([*carries, False])[flags.cat.codes.to_numpy()]
+
+
+def _problems(fits: pd.DataFrame, references: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Code of (data_id, model) for fits, then references; one row a code."""
+    columns = ["dataset", "missingness", "model", "data_id", "replicate"]
+    both = pd.concat(
+        [fits[columns].astype({c: str for c in columns[:4]}), references[columns].astype(str)],
+        ignore_index=True,
+    )
+    data, _ = pd.factorize(both["data_id"])
+    model, names = pd.factorize(both["model"])
+    code, first = _dense(data * max(len(names), 1) + model)
+    problems = both.iloc[first].astype({"replicate": int}).reset_index(drop=True)
+    return code, problems
+
+
+def _dense(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    code, unique = pd.factorize(keys)
+    first = np.full(len(unique), len(keys))
+    np.minimum.at(first, code, np.arange(len(keys)))
+    return code, first
+
+
+def _searched(
+    code: np.ndarray, references: pd.DataFrame, size: int, spurious: bool
+) -> np.ndarray:
+    column = "loglik_with_spurious" if spurious else "loglik"
+    value = references[column].to_numpy(float)
+    searched = np.full(size, -np.inf)
+    finite = np.isfinite(value)
+    np.maximum.at(searched, code[finite], value[finite])
+    return np.where(np.isfinite(searched), searched, np.nan)
+
+
+def _best_of(
+    code: np.ndarray, loglik: np.ndarray, counts: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Best loglik of each problem among the fits that count, and the first fit that reached it."""
+    rows = np.flatnonzero(counts)
+    best = np.full(size, -np.inf)
+    np.maximum.at(best, code[rows], loglik[rows])
+    winners = rows[loglik[rows] == best[code[rows]]][::-1]
+    by = np.full(size, -1)
+    by[code[winners]] = winners
+    return best, by
+
+
+def _ids(fits: pd.DataFrame, rows: np.ndarray, column: str = "fit_id") -> np.ndarray:
+    if len(fits) == 0:
+        return np.full(len(rows), "", dtype=object)
+    return fits[column].astype(object).to_numpy()[np.maximum(rows, 0)]

@@ -1,0 +1,149 @@
+"""Numbers of the report: block files in, ``tables/*.parquet`` and ``*.csv`` out."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from emlib.report.cells import budget_of, cell_table, replicate_table
+from emlib.report.contrasts import difference_table
+from emlib.report.convergence import convergence_tables
+from emlib.report.estimation import correlation_table, estimation_table
+from emlib.report.load import Results, load_results
+from emlib.report.outcomes import Outcomes, judge
+from emlib.report.profiles import loss_table, profile_table
+from emlib.report.schemas import TABLES
+from emlib.report.sensitivity import sensitivity_summary, sensitivity_table
+from emlib.report.statistics import Bootstrap
+from emlib.study import files, identity
+from emlib.study.atomic import write_text
+from emlib.study.paths import StudyPaths
+
+WORST_FITS = 10
+WORST_FIRST = ("failed", "lost", "decreased", "timeout", "invalid", "degenerate")
+NO_CSV = ("hits",)
+
+
+def build_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
+    """Compute and write every table of a study, from the blocks that are there.
+
+    Parameters
+    ----------
+    study_dir : Path
+        ``results/<study>``.
+
+    Returns
+    -------
+    dict of DataFrame
+        By name, as in ``schemas.TABLES``; ``tables/<name>.parquet`` holds the same, and
+        ``tables/<name>.csv`` all but `hits`, which is one row a fit.
+
+    Raises
+    ------
+    StoreError
+        If the study was never planned, or its fits are not the plan's.
+    """
+    results = load_results(Path(study_dir))
+    tables = compute_tables(results)
+    for name, frame in tables.items():
+        write(StudyPaths(Path(study_dir)).tables, name, frame)
+    return tables
+
+
+def compute_tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Every table, by name; see ``schemas.TABLES``."""
+    study, plan = results.study, results.plan
+    tolerance = float(study["hit_tolerance"])
+    bootstrap = Bootstrap(functools.partial(identity.rng, study["seed"], "report"))
+    outcomes = judge(results.fits, results.references, tolerance)
+    replicates = replicate_table(results, outcomes)
+    cells = cell_table(results, outcomes, replicates, bootstrap)
+    by_iteration, by_e_steps = convergence_tables(results, outcomes, tolerance)
+    sensitivity = sensitivity_table(results, bootstrap)
+    best = replicates["best"].to_numpy()
+    fit_id = results.fits["fit_id"].astype(object).to_numpy()
+    return {
+        "cells": cells,
+        "differences": difference_table(results, replicates, budget_of(study), bootstrap),
+        "profiles": profile_table(results, replicates),
+        "curves": by_iteration,
+        "curves_e_steps": by_e_steps,
+        "losses": loss_table(results, outcomes),
+        "estimation": estimation_table(results, replicates),
+        "correlations": correlation_table(results, outcomes, tolerance),
+        "sensitivity": sensitivity,
+        "sensitivity_summary": sensitivity_summary(sensitivity, cells),
+        "references": outcomes.references,
+        "worst": worst_table(results.fits, outcomes),
+        "coverage": results.coverage,
+        "machines": machine_table(results.fits),
+        "replicates": replicates.assign(
+            cell_id=plan["cell_id"].to_numpy()[replicates["cell"]], best_fit=fit_id[best]
+        ),
+        "hits": hit_table(results.fits, outcomes, best),
+    }
+
+
+def hit_table(fits: pd.DataFrame, outcomes: Outcomes, best: np.ndarray) -> pd.DataFrame:
+    """One row a fit: its reference, its loss, and whether it is the best start of its replicate."""
+    chosen = np.zeros(len(fits), dtype=bool)
+    chosen[best] = True
+    return fits[["fit_id", "cell_id", "replicate", "start"]].assign(
+        reference=outcomes.reference,
+        loss=outcomes.loss,
+        hit=outcomes.hit,
+        spurious_above=outcomes.above,
+        best_of_replicate=chosen,
+    )
+
+
+def worst_table(fits: pd.DataFrame, outcomes: Outcomes) -> pd.DataFrame:
+    """The worst fits: those that died of an error first, then by loss; one a cell at most."""
+    order = {name: rank for rank, name in enumerate(WORST_FIRST)}
+    rank = fits["status"].astype(str).map(order).fillna(len(order)).to_numpy()
+    ranked = fits.assign(rank=rank, loss=outcomes.loss, reference=outcomes.reference)
+    ranked = ranked[~outcomes.hit].sort_values(
+        ["rank", "loss", "cell", "replicate", "start"],
+        ascending=[True, False, True, True, True],
+        kind="stable",
+    )
+    ranked = ranked.drop_duplicates("cell").head(WORST_FITS)
+    return ranked[TABLES["worst"].names]
+
+
+def machine_table(fits: pd.DataFrame) -> pd.DataFrame:
+    """What each processor type did, and when."""
+    grouped = fits.groupby("processor", observed=True)
+    table = grouped[["seconds_init", "seconds_climb", "seconds_polish"]].sum()
+    table["fits"] = grouped.size()
+    table["started"], table["ended"] = grouped["started"].min(), grouped["ended"].max()
+    return table.reset_index()
+
+
+def write(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write one table as parquet, and as CSV with twelve significant digits."""
+    schema = TABLES[name]
+    columns = [to_arrow(frame[field.name], field.type) for field in schema]
+    table = pa.Table.from_arrays(columns, schema=schema)
+    files.write_table(folder / f"{name}.parquet", table, schema)
+    if name not in NO_CSV:
+        text = frame[schema.names].to_csv(index=False, float_format="%.12g", lineterminator="\n")
+        write_text(folder / f"{name}.csv", text)
+
+
+def to_arrow(values: pd.Series, kind: pa.DataType) -> pa.Array:
+    """A column in its schema's type; NaN stays NaN."""
+    if pa.types.is_string(kind):
+        return pa.array(values.astype(object).fillna("").astype(str).to_numpy(object), kind)
+    return pa.array(values.to_numpy(kind.to_pandas_dtype()), kind, from_pandas=False)
+
+
+def read(study_dir: Path, name: str) -> pd.DataFrame:
+    """One table of the report as it was written."""
+    return files.read_table(StudyPaths(Path(study_dir)).tables / f"{name}.parquet").to_pandas()
+
+

@@ -1,0 +1,175 @@
+"""How every figure looks: one colour, dash and shape an init, one order of panels, one font.
+
+Colours are Okabe and Ito's (2008), told apart by colour-blind readers; yellow is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from emlib.report.load import SETTING
+
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "cross"]
+DASHES = [[1, 0], [6, 2], [2, 2], [8, 2, 2, 2]]
+ORACLE_COLOUR, ORACLE_DASH, ORACLE_SHAPE = "#8a8a8a", [4, 3], "stroke"
+STATUS_COLOURS = {
+    "converged": "#c9d7e3",
+    "max_iter": "#E69F00",
+    "budget": "#F0E442",
+    "timeout": "#CC79A7",
+    "degenerate": "#D55E00",
+    "decreased": "#7b3294",
+    "failed": "#000000",
+    "invalid": "#7f7f7f",
+    "lost": "#0072B2",
+}
+FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
+PAGE_WIDTH = 1080
+
+
+@dataclass(frozen=True)
+class Look:
+    """Orders and colours that all figures of one report share.
+
+    Attributes
+    ----------
+    inits : list of str
+        Competitors in the config's order, oracles after them.
+    oracles : set of str
+    rows, columns : list of str
+        Panels: settings (dataset, with model and algorithm where they vary) and missingness ids.
+    baseline : str
+    tolerance : float
+        Hit tolerance in nats.
+    """
+
+    inits: list[str]
+    oracles: set[str]
+    rows: list[str]
+    columns: list[str]
+    baseline: str
+    tolerance: float
+
+    @classmethod
+    def of(cls, study: dict[str, Any], cells: pd.DataFrame) -> Look:
+        present = set(cells["init"])
+        oracles = set(cells.loc[cells["oracle"].astype(bool), "init"])
+        inits = [name for name in study["inits"] if name in present]
+        inits.sort(key=lambda name: name in oracles)
+        order = cells.drop_duplicates("missingness").assign(
+            none=lambda c: c["mechanism"] != "none"
+        )
+        order = order.sort_values(["none", "mechanism", "rate"], kind="stable")
+        rows = list(dict.fromkeys(panel_names(cells)))
+        return cls(
+            inits,
+            oracles,
+            rows,
+            list(order["missingness"]),
+            study["baseline"],
+            float(study["hit_tolerance"]),
+        )
+
+    @property
+    def competitors(self) -> list[str]:
+        return [name for name in self.inits if name not in self.oracles]
+
+    def colour(self, init: str) -> str:
+        if init in self.oracles:
+            return ORACLE_COLOUR
+        return COLOURS[self.competitors.index(init) % len(COLOURS)]
+
+    def dash(self, init: str) -> list[int]:
+        if init in self.oracles:
+            return ORACLE_DASH
+        return DASHES[self.competitors.index(init) // len(COLOURS) % len(DASHES)]
+
+    def shape(self, init: str) -> str:
+        if init in self.oracles:
+            return ORACLE_SHAPE
+        return SHAPES[self.competitors.index(init) % len(SHAPES)]
+
+    def _legend(self, **more: Any) -> alt.Legend:
+        return alt.Legend(title=None, orient="top", columns=8, **more)
+
+    @property
+    def colour_scale(self) -> alt.Scale:
+        return alt.Scale(domain=self.inits, range=[self.colour(name) for name in self.inits])
+
+    def colours(self, legend: bool = True) -> alt.Color:
+        """Encoding: init by colour."""
+        scale = self.colour_scale
+        guide = self._legend(symbolStrokeWidth=3, symbolSize=160) if legend else None
+        return alt.Color("init:N", sort=self.inits, scale=scale, legend=guide)
+
+    def dashes(self) -> alt.StrokeDash:
+        """Encoding: init by dash; oracles are dashed."""
+        scale = alt.Scale(domain=self.inits, range=[self.dash(name) for name in self.inits])
+        guide = self._legend(symbolStrokeWidth=3, symbolSize=160)
+        return alt.StrokeDash("init:N", sort=self.inits, scale=scale, legend=guide)
+
+    def shapes(self, legend: bool = False) -> alt.Shape:
+        """Encoding: init by shape, beside its colour."""
+        scale = alt.Scale(domain=self.inits, range=[self.shape(name) for name in self.inits])
+        guide = self._legend() if legend else None
+        return alt.Shape("init:N", sort=self.inits, scale=scale, legend=guide)
+
+    def panels(self, data: pd.DataFrame, layers: list[alt.Chart], height: int) -> Any:
+        """Small multiples: a row a setting, a column a missingness. Layers without data share it."""
+        room = PAGE_WIDTH - 90 - 25 * len(self.columns)
+        width = int(min(max(room / max(len(self.columns), 1), 110), 420))
+        chart = alt.layer(*layers, data=data).properties(width=width, height=height)
+        return chart.facet(
+            row=alt.Row("row:N", sort=self.rows, title=None, header=_header(-90)),
+            column=alt.Column("column:N", sort=self.columns, title=None, header=_header(0)),
+            spacing={"row": 16, "column": 18},
+        )
+
+
+def _header(angle: int) -> alt.Header:
+    label = "split(datum.label, ' · ')" if angle else "datum.label"
+    return alt.Header(
+        labelFontSize=13, labelFontWeight="bold", labelAngle=angle, labelExpr=label, labelPadding=6
+    )
+
+
+def panel_names(cells: pd.DataFrame) -> pd.Series:
+    """Name of each cell's row of panels: the dataset, with model and algorithm where they vary."""
+    keys = cells[SETTING].drop(columns="missingness").drop_duplicates()
+    names = cells["dataset"].astype(str)
+    for axis in ("model", "algorithm"):
+        if keys.groupby("dataset")[axis].nunique().max() > 1:
+            names = names + " · " + cells[axis].astype(str)
+    return names
+
+
+def labelled(table: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """A table with `cell_id`, given its cell's init, oracle, and panel (`row`, `column`)."""
+    view = cells[["cell_id", "init", "oracle", "mechanism", "rate", "dataset"]].assign(
+        row=panel_names(cells), column=cells["missingness"]
+    )
+    return table[[c for c in table if c == "cell_id" or c not in view]].merge(view, on="cell_id")
+
+
+def finish(chart: Any) -> Any:
+    """The figure in the report's style."""
+    return chart.configure(
+        font=FONT, aria=False, background="white", padding=6
+    ).configure_axis(
+        labelFontSize=12,
+        titleFontSize=13,
+        titleFontWeight="normal",
+        gridColor="#e8e8e8",
+        domainColor="#666",
+        tickColor="#666",
+        labelColor="#222",
+        titleColor="#222",
+        labelLimit=220,
+    ).configure_view(stroke="#cccccc").configure_legend(
+        labelFontSize=13, labelLimit=260, symbolLimit=60
+    )

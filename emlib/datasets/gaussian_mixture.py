@@ -72,7 +72,7 @@ class GaussianMixtureGenerator:
     def check(self, settings: Mapping[str, Any]) -> Mistakes:
         """Return (path, message) for every wrong setting."""
         mistakes = [
-            (str(key), unknown_name(key, self.keys, "key of generator 'gaussian_mixture'"))
+            (str(key), unknown_name(key, self.keys, "key", "generator 'gaussian_mixture'"))
             for key in settings
             if key not in self.keys
         ]

@@ -6,7 +6,7 @@ the intercept of each column solved so that the mean of the probabilities is the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ _BISECTIONS = 64
 class Mechanism(Protocol):
     """What a mechanism offers: checks at plan time, and the probability of hiding each cell."""
 
+    limit: ClassVar[str]
+    """Why a rate above the highest one is impossible."""
+
     def check(self, columns: Sequence[str]) -> Mistakes:
         """Return (path, message) for each setting that these columns make impossible."""
 
@@ -39,6 +42,8 @@ class Mechanism(Protocol):
 class Nothing:
     """``none``: no cell is hidden; its only rate is 0."""
 
+    limit: ClassVar[str] = "hides nothing"
+
     def check(self, columns: Sequence[str]) -> Mistakes:
         return []
 
@@ -52,6 +57,8 @@ class Nothing:
 @dataclass(frozen=True)
 class CompletelyAtRandom:
     """``mcar``: every observed cell is hidden with probability ``rate``."""
+
+    limit: ClassVar[str] = "hides cells of every column"
 
     def check(self, columns: Sequence[str]) -> Mistakes:
         return []
@@ -80,6 +87,8 @@ class AtRandom:
     strength : float, default 2
         Change of the log-odds for one standard deviation of ``u``; negative hides low rows.
     """
+
+    limit: ClassVar[str] = "hides nothing in the columns that stay observed (`observed`)"
 
     observed: Sequence[str] | int | None = None
     strength: float = 2.0
@@ -132,6 +141,8 @@ class NotAtRandom:
         Change of the log-odds for one standard deviation; negative hides low values.
     """
 
+    limit: ClassVar[str] = "hides cells of every column"
+
     strength: float = 2.0
 
     def check(self, columns: Sequence[str]) -> Mistakes:
@@ -162,8 +173,10 @@ def standardised(values: FloatArray) -> FloatArray:
     present = ~np.isnan(values)
     count = np.maximum(present.sum(axis=0), 1)
     centred = values - np.where(present, values, 0.0).sum(axis=0) / count
-    scale = np.sqrt(np.where(present, centred**2, 0.0).sum(axis=0) / count)
-    return np.where(scale > 0, centred / np.where(scale > 0, scale, 1.0), 0.0 * centred)
+    widest = np.abs(np.where(present, centred, 0.0)).max(axis=0, initial=0.0)
+    relative = centred / np.where(widest > 0, widest, 1.0)
+    scale = np.sqrt(np.where(present, relative**2, 0.0).sum(axis=0) / count)
+    return relative / np.where(scale > 0, scale, 1.0)
 
 
 def logistic_with_mean(

@@ -48,8 +48,10 @@ def check_mechanism(
     """
     if mechanism not in MECHANISMS:
         return [("mechanism", unknown_name(mechanism, MECHANISMS, "mechanism"))]
-    indexed = {"rate": rates} if isinstance(rates, int | float) else _indexed(rates)
-    mistakes = [(path, f"{rate} is not in [0, 1)") for path, rate in indexed.items() if _bad(rate)]
+    indexed = _indexed(rates)
+    mistakes = [
+        (path, f"{rate!r} is not in [0, 1)") for path, rate in indexed.items() if _bad(rate)
+    ]
     wrong = _check_settings(mechanism, settings or {})
     if wrong:
         return mistakes + wrong
@@ -67,12 +69,8 @@ def check_mechanism(
     highest = built.highest_rate(columns, counts)
     for path, rate in indexed.items():
         if not _bad(rate) and rate > highest:
-            mistakes.append(
-                (
-                    path,
-                    f"{rate} is more than {mechanism!r} can hide here; {highest:.3g} is the most",
-                )
-            )
+            most = f"here the rate is at most {highest:.4g}"
+            mistakes.append((path, f"{rate} is too high: {mechanism!r} {built.limit}, so {most}"))
     return mistakes
 
 
@@ -129,7 +127,7 @@ def _build(mechanism: str, settings: Mapping[str, Any] | None) -> Mechanism:
 def _check_settings(mechanism: str, settings: Mapping[str, Any]) -> Mistakes:
     allowed = [field.name for field in fields(MECHANISMS[mechanism])]
     mistakes = [
-        (str(key), unknown_name(key, allowed, f"setting of mechanism {mechanism!r}"))
+        (str(key), unknown_name(key, allowed, "setting", f"mechanism {mechanism!r}"))
         for key in settings
         if key not in allowed
     ]
@@ -151,8 +149,10 @@ def _is_choice(observed: Any) -> bool:
     return is_count(observed)
 
 
-def _indexed(rates: Sequence[float]) -> dict[str, float]:
-    return {f"rate[{i}]": rate for i, rate in enumerate(rates)}
+def _indexed(rates: Any) -> dict[str, Any]:
+    if isinstance(rates, list | tuple):
+        return {f"rate[{i}]": rate for i, rate in enumerate(rates)}
+    return {"rate": rates}
 
 
 def _bad(rate: Any) -> bool:

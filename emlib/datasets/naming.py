@@ -14,12 +14,12 @@ def default_names(d: int) -> tuple[str, ...]:
     return tuple(f"x{j + 1}" for j in range(d))
 
 
-def unknown_name(name: Any, allowed: Iterable[str], what: str) -> str:
-    """Say that a name is not known, which one is nearest, and what is allowed."""
+def unknown_name(name: Any, allowed: Iterable[str], what: str, owner: str = "") -> str:
+    """Say that a name is not known (in its owner), which one is nearest, and what is allowed."""
     known = list(allowed)
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {name!r}{hint} (allowed: {', '.join(known) or 'none'})"
+    return f"unknown {what} {name!r}{owner and f' of {owner}'}{hint} (allowed: {', '.join(known) or 'none'})"
 
 
 def is_number(value: Any) -> TypeGuard[float]:

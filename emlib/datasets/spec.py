@@ -49,7 +49,7 @@ def check_spec(spec: Mapping[str, Any]) -> Mistakes:
         settings = {key: value for key, value in spec.items() if key != "generator"}
         return GENERATORS[name].check(settings)
     mistakes = [
-        (str(key), unknown_name(key, (kind, *DATASET_KEYS[kind]), f"key of a {kind!r} dataset"))
+        (str(key), unknown_name(key, (kind, *DATASET_KEYS[kind]), "key", f"a {kind!r} dataset"))
         for key in spec
         if key != kind and key not in DATASET_KEYS[kind]
     ]

@@ -1,0 +1,251 @@
+"""From the results of a block's tasks to the rows of its five files. Standard library only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from emlib.study.store import decode
+
+NAN = math.nan
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing for the worker to compute: a fit, or one start of a reference search.
+
+    Parameters
+    ----------
+    kind : {"fit", "reference"}
+    identity : str
+        Of its result in the store.
+    data_id : str
+        Of the replicate's values, holes applied.
+    row : dict
+        Columns known before it runs. A reference start has `search` (the search's identity),
+        `replicates` (those that share its data), `source` (its init) and the ids.
+    """
+
+    kind: str
+    identity: str
+    data_id: str
+    row: Row = field(default_factory=dict)
+
+
+class Death(NamedTuple):
+    """Why a task has no result: `timeout` or `lost`."""
+
+    status: str
+    message: str
+
+
+OUTCOME: Row = {
+    "status": "",
+    "flags": "",
+    "message": "",
+    "loglik": NAN,
+    "objective": NAN,
+    "loglik_start": NAN,
+    "loglik_polished": NAN,
+    "status_polished": "",
+    "n_iter": 0,
+    "e_steps_init": NAN,
+    "e_steps_climb": NAN,
+    "e_steps_polish": NAN,
+    "predicted_gain": NAN,
+    "linear_rate": NAN,
+    "eigenvalue_ratio": NAN,
+    "smallest_component": NAN,
+    "ari": NAN,
+    "parameter_error": NAN,
+    "imputation_rmse": NAN,
+    "bic": NAN,
+}
+"""Columns of a fits row that only a fit can fill, as they are where it could not."""
+
+
+def replay_line(fit_id: str) -> str:
+    """The command that runs one fit again."""
+    return f"emlib replay {fit_id}"
+
+
+def block_tables(
+    tasks: list[Task],
+    results: Mapping[int, bytes],
+    deaths: Mapping[int, Death],
+    keep_params: str,
+) -> tuple[dict[str, list[Row]], int]:
+    """Rows of a block's five files, in the order of its tasks.
+
+    Parameters
+    ----------
+    tasks : list of Task
+        In plan order.
+    results : mapping of int to bytes
+        Encoded records by task number.
+    deaths : mapping of int to Death
+        The tasks without one.
+    keep_params : {"best", "all", "none"}
+        Which fits' parameters are kept: `best` is the best start of each cell and replicate.
+
+    Returns
+    -------
+    tables : dict
+        ``fits``, ``curves``, ``timings``, ``references`` and ``params``: lists of rows.
+    provisional : int
+        How many tasks ended in a way that is tried again.
+    """
+    records = [
+        decode(results[number]) if number in results else _dead(task, deaths[number])
+        for number, task in enumerate(tasks)
+    ]
+    fits = [(task, record) for task, record in zip(tasks, records, strict=True) if _is_fit(task)]
+    searches = [
+        (task, record) for task, record in zip(tasks, records, strict=True) if not _is_fit(task)
+    ]
+    tables = {
+        "fits": [_fit_row(task, record) for task, record in fits],
+        "curves": [row for task, record in fits for row in _curve_rows(task, record)],
+        "timings": [_timing_row(task, record) for task, record in fits],
+        "references": reference_rows(searches),
+        "params": _params_rows(fits, keep_params),
+    }
+    return tables, sum(record["provisional"] for record in records)
+
+
+def _is_fit(task: Task) -> bool:
+    return task.kind == "fit"
+
+
+def _dead(task: Task, death: Death) -> Row:
+    message = death.message
+    if _is_fit(task):
+        message += f"; replay: {replay_line(task.identity)}"
+    outcome = {"status": death.status, "message": message}
+    return {"provisional": True, task.kind: outcome}
+
+
+def _fit_row(task: Task, record: Row) -> Row:
+    return {
+        "fit_id": task.identity,
+        "data_id": task.data_id,
+        **task.row,
+        **OUTCOME,
+        **record["fit"],
+    }
+
+
+def _curve_rows(task: Task, record: Row) -> Iterable[Row]:
+    curve = record.get("curve")
+    if not curve:
+        return
+    names = ("cell_id", "init", "algorithm", "replicate", "start")
+    fixed = {"fit_id": task.identity, **{name: task.row[name] for name in names}}
+    columns = (curve["iteration"], curve["e_steps"], curve["objective"], curve["loglik"])
+    for iteration, e_steps, objective, loglik in zip(*columns, strict=True):
+        yield {
+            **fixed,
+            "iteration": iteration,
+            "e_steps": e_steps,
+            "objective": objective,
+            "loglik": loglik,
+        }
+
+
+def _timing_row(task: Task, record: Row) -> Row:
+    nothing = dict.fromkeys(
+        ("seconds_init", "seconds_climb", "seconds_polish", "started", "ended"), NAN
+    )
+    return {
+        "fit_id": task.identity,
+        "cell_id": task.row["cell_id"],
+        **nothing,
+        "processor": "",
+        **record.get("timings", {}),
+    }
+
+
+# --- parameters that are kept ---------------------------------------------------------------------
+
+
+def _params_rows(fits: list[tuple[Task, Row]], keep: str) -> list[Row]:
+    with_params = [(task, record) for task, record in fits if record.get("params")]
+    if keep == "none":
+        return []
+    if keep == "best":
+        best: dict[tuple[str, int], tuple[float, str]] = {}
+        for task, record in with_params:
+            group = (task.row["cell_id"], task.row["replicate"])
+            height = _height(record["fit"])
+            if group not in best or height > best[group][0]:
+                best[group] = (height, task.identity)
+        kept = {identity for _, identity in best.values()}
+        with_params = [pair for pair in with_params if pair[0].identity in kept]
+    return [
+        {
+            "fit_id": task.identity,
+            "start": list(record["params"]["start"]),
+            "final": list(record["params"]["final"]),
+        }
+        for task, record in with_params
+    ]
+
+
+def _height(outcome: Row) -> float:
+    """What the starts of one replicate are ranked by."""
+    height = outcome["loglik_polished"]
+    sound = outcome["status_polished"] != "degenerate" and not math.isnan(height)
+    return height if sound else -math.inf
+
+
+# --- reference optima -----------------------------------------------------------------------------
+
+
+def reference_rows(starts: Iterable[tuple[Task, Row]]) -> list[Row]:
+    """Reference optima, one row a replicate, from the starts of their searches.
+
+    The reference is the best polished endpoint that is neither degenerate nor spurious;
+    ``loglik_with_spurious`` is the best that is not degenerate. Both are NaN where there is none.
+    """
+    searches: dict[str, list[tuple[Task, Row]]] = {}
+    for task, record in starts:
+        searches.setdefault(task.row["search"], []).append((task, record))
+    rows = [
+        {**_optimum(members), "replicate": replicate}
+        for members in searches.values()
+        for replicate in members[0][0].row["replicates"]
+    ]
+    return sorted(rows, key=lambda row: row["replicate"])
+
+
+def _optimum(members: list[tuple[Task, Row]]) -> Row:
+    first = members[0][0]
+    ends = [
+        (task.row["source"], record["reference"])
+        for task, record in members
+        if not record["provisional"] and record["reference"]["sound"]
+    ]
+    pure = [(source, end) for source, end in ends if not end["spurious"]]
+    source, best = max(
+        pure,
+        key=lambda pair: pair[1]["loglik"],
+        default=("", {"loglik": NAN, "eigenvalue_ratio": NAN, "smallest_component": NAN}),
+    )
+    done = [record["reference"] for _, record in members if not record["provisional"]]
+    return {
+        "reference_id": first.row["search"],
+        "data_id": first.data_id,
+        "dataset": first.row["dataset"],
+        "missingness": first.row["missingness"],
+        "model": first.row["model"],
+        "loglik": best["loglik"],
+        "loglik_with_spurious": max((end["loglik"] for _, end in ends), default=NAN),
+        "source": source,
+        "starts": len(done),
+        "e_steps": math.fsum(end["e_steps"] for end in done),
+        "eigenvalue_ratio": best["eigenvalue_ratio"],
+        "smallest_component": best["smallest_component"],
+    }

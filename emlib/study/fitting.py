@@ -1,0 +1,278 @@
+"""One fit, from its start to a record for the store: init, climb, polish, scores.
+
+A failure is a record too. Endpoints are polished before they are compared with the reference
+optimum, so that where a climb stopped is not mistaken for where it was going.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.algorithms import make_algorithm
+from emlib.algorithms.climb import Budget, Climb, Stopping, climb
+from emlib.data.table import Table
+from emlib.errors import InvalidData
+from emlib.inits import make_init
+from emlib.models import make_model
+from emlib.models.base import Degenerate
+from emlib.study.assembly import replay_line
+from emlib.study.scores import adjusted_rand, imputation_rmse, parameter_error
+
+POLISH = Stopping(tol=1e-6, max_iter=2000)
+CURVE_POINTS = 200
+PROVISIONAL_STATUSES = frozenset({"timeout", "lost"})
+NAN = math.nan
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One replicate with its holes, and the model to fit: what all its fits share.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, d)
+        The measurements, NaN where nobody knows them.
+    hidden : ndarray of shape (n, d), bool
+        Cells hidden from the fits.
+    labels : ndarray of shape (n,) or None
+        Known classes.
+    truth : dict of str to ndarray, or None
+        Parameters that a generator drew the rows from.
+    family, settings
+        The model, as in ``study.json``.
+    """
+
+    values: NDArray[np.float64]
+    hidden: NDArray[np.bool_]
+    labels: NDArray[Any] | None
+    truth: Mapping[str, NDArray[Any]] | None
+    family: str
+    settings: Mapping[str, Any]
+
+    @cached_property
+    def table(self) -> Table:
+        """What the fits see."""
+        return Table.from_array(np.where(self.hidden, np.nan, self.values))
+
+    @cached_property
+    def _prepared(self) -> Any:
+        try:
+            return make_model(self.family, dict(self.settings)).prepare(self.table)
+        except InvalidData as error:
+            return error
+
+    @property
+    def model(self) -> Any:
+        """The model, its prior resolved on these data.
+
+        Raises
+        ------
+        InvalidData
+            If it cannot take them.
+        """
+        if isinstance(self._prepared, InvalidData):
+            raise InvalidData(str(self._prepared))
+        return self._prepared
+
+    @cached_property
+    def accepts_truth(self) -> bool:
+        """Whether the truth is known, and is parameters of this model."""
+        try:
+            return self.truth is not None and bool(self.model.accepts_truth(dict(self.truth)))
+        except InvalidData:
+            return False
+
+    def start(self, init: str, settings: Mapping[str, Any], rng: np.random.Generator) -> Any:
+        """Parameters and cost that one call of an init gives."""
+        strategy = make_init(init, dict(settings))
+        if strategy.oracle:
+            if not self.accepts_truth:
+                raise ValueError(f"init {init!r} needs a truth that the model can start from")
+            strategy = strategy.bound(self.model.from_truth(self.truth))
+        return strategy(self.model, self.table, rng)
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """How one fit starts, climbs and stops, as in ``study.json``."""
+
+    fit_id: str
+    init: Mapping[str, Any]
+    algorithm: Mapping[str, Any]
+    stopping: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    rng: Callable[[], np.random.Generator]
+
+
+def run_fit(case: Case, spec: FitSpec) -> Record:
+    """Run one fit, whatever happens in it.
+
+    Returns
+    -------
+    dict
+        ``provisional`` (whether it must be tried again), ``fit`` (columns of its row), ``timings``,
+        and, if it climbed at all, ``curve`` and ``params``.
+    """
+    clock = _Clock()
+    try:
+        parts = _fit(case, spec, clock)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit included: a fit may not end the block
+        parts = {"fit": failure(error, spec.fit_id), "error": error}
+    provisional = is_provisional(parts["fit"]["status"], parts.pop("error", None))
+    return {"provisional": provisional, **parts, "timings": clock.record()}
+
+
+def failure(error: BaseException, fit_id: str) -> Record:
+    """Row of a fit that ended in an exception: `invalid`, `degenerate`, or `failed`."""
+    if isinstance(error, Degenerate):  # raised by an init: the climb turns its own into a status
+        return {"status": "degenerate", "message": steady(str(error))}
+    if isinstance(error, InvalidData):
+        return {"status": "invalid", "message": steady(str(error))}
+    text = f"{type(error).__name__}: {error}"
+    return {"status": "failed", "message": f"{steady(text)}; replay: {replay_line(fit_id)}"}
+
+
+def is_provisional(status: str, error: BaseException | None) -> bool:
+    """Whether a result says more about the machine than about the fit."""
+    return status in PROVISIONAL_STATUSES or isinstance(error, MemoryError | OSError)
+
+
+def steady(text: str) -> str:
+    """A message without what changes from run to run: addresses of objects, line breaks."""
+    return " ".join(re.sub(r"\b0x[0-9a-fA-F]{6,}\b", "0x...", text).split())
+
+
+class _Clock:
+    """Seconds of a fit's three parts."""
+
+    def __init__(self) -> None:
+        self._started = time.time()
+        self._mark = time.perf_counter()
+        self._seconds = dict.fromkeys(("seconds_init", "seconds_climb", "seconds_polish"), NAN)
+
+    def lap(self, part: str) -> None:
+        now = time.perf_counter()
+        self._seconds[part] = now - self._mark
+        self._mark = now
+
+    def record(self) -> Record:
+        return {**self._seconds, "started": self._started, "ended": time.time()}
+
+
+def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
+    model, table = case.model, case.table
+    start = case.start(spec.init["init"], spec.init["settings"], spec.rng())
+    clock.lap("seconds_init")
+    algorithm = make_algorithm(spec.algorithm["algorithm"], dict(spec.algorithm["settings"]))
+    budget = remaining(spec.budget, start.e_steps)
+    result = climb(model, table, start.params, algorithm, Stopping(**spec.stopping), budget)
+    clock.lap("seconds_climb")
+    polished = polish(case, result)
+    clock.lap("seconds_polish")
+    row = {
+        **_endpoint(result),
+        "loglik_start": float(result.history.loglik[0]),
+        "loglik_polished": NAN if polished is None else float(polished.objective),
+        "status_polished": result.status if polished is None else polished.status,
+        "e_steps_init": float(start.e_steps),
+        "e_steps_polish": 0.0 if polished is None else float(polished.e_steps),
+        **_scores(case, result),
+    }
+    params = {"start": _packed(model, start.params), "final": _packed(model, result.params)}
+    return {"fit": row, "curve": curve(result, start.e_steps), "params": params}
+
+
+def remaining(budget: Mapping[str, Any], spent: float) -> Budget:
+    """What an init left of a fit's budget."""
+    e_steps = budget["e_steps"]
+    return Budget(
+        e_steps=None if e_steps is None else max(0.0, e_steps - spent), seconds=budget["seconds"]
+    )
+
+
+def polish(case: Case, result: Climb) -> Climb | None:
+    """Climb on by plain EM to a much smaller gain; None for an end that is no optimum."""
+    if result.status == "degenerate":
+        return None
+    return climb(case.model, case.table, result.params, make_algorithm("em", {}), POLISH, Budget())
+
+
+def _endpoint(result: Climb) -> Record:
+    return {
+        "status": result.status,
+        "flags": ",".join(sorted(result.flags)),
+        "message": steady(result.message or ""),
+        "loglik": float(result.loglik),
+        "objective": float(result.objective),
+        "n_iter": int(result.n_iter),
+        "e_steps_climb": float(result.e_steps),
+        "predicted_gain": float(result.predicted_gain),
+        "linear_rate": float(result.linear_rate),
+        "eigenvalue_ratio": float(result.eigenvalue_ratio),
+        "smallest_component": float(result.smallest_component),
+    }
+
+
+def _scores(case: Case, result: Climb) -> Record:
+    """Scores at the returned parameters; none for a degenerate end."""
+    if result.status == "degenerate":
+        return {}
+    model, table, params = case.model, case.table, result.params
+    free = model.n_parameters(table.d)
+    scores = {"bic": -2.0 * float(result.loglik) + free * math.log(table.total_weight)}
+    if case.labels is not None:
+        classes = model.responsibilities(params, table).argmax(axis=1)
+        scores["ari"] = adjusted_rand(classes, case.labels)
+    if case.truth is not None and case.accepts_truth:
+        truth = case.truth
+        scores["parameter_error"] = parameter_error(
+            params.means, truth["means"], truth["covariances"]
+        )
+    if case.hidden.any():
+        imputed = model.impute(params, table)
+        scores["imputation_rmse"] = imputation_rmse(imputed, case.values, case.hidden)
+    return scores
+
+
+def _packed(model: Any, params: Any) -> array[float]:
+    return _floats(model.pack(params, coordinates="natural"))
+
+
+def curve(result: Climb, spent: float) -> Record:
+    """A climb's history, thinned; its E-steps include what the init spent."""
+    history = result.history
+    kept = thinned(len(history.objective))
+    return {
+        "iteration": kept.tolist(),
+        "e_steps": _floats(np.asarray(history.e_steps, dtype=float)[kept] + spent),
+        "objective": _floats(history.objective[kept]),
+        "loglik": _floats(history.loglik[kept]),
+    }
+
+
+def thinned(n: int, points: int = CURVE_POINTS) -> NDArray[np.int64]:
+    """At most ``points`` of 0 .. n - 1, evenly spaced in their logarithm, both ends kept."""
+    if n <= points:
+        return np.arange(n)
+    spaced = np.rint(np.geomspace(1.0, n, points)).astype(np.int64)
+    return np.unique(np.concatenate([[1], spaced, [n]])) - 1
+
+
+def _floats(values: Any) -> array[float]:
+    """64-bit floats with one NaN, ready for the store."""
+    numbers = np.ascontiguousarray(values, dtype=np.float64)
+    numbers = np.where(np.isnan(numbers), np.nan, numbers)
+    return array("d", numbers.tobytes())

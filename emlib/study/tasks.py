@@ -1,0 +1,188 @@
+"""What there is to compute in a block: its fits in plan order, then its reference searches.
+
+The worker runs these tasks, and ``emlib replay`` runs one of them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emlib.errors import EmlibError, InvalidData
+from emlib.study import identity, reference
+from emlib.study.assembly import Task
+from emlib.study.files import load_npz
+from emlib.study.fingerprint import numerics_fingerprint
+from emlib.study.fitting import Case, FitSpec, run_fit
+from emlib.study.grid import Block, PlannedFit, block_fits
+from emlib.study.paths import StudyPaths
+
+Study = Mapping[str, Any]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task and how to run it."""
+
+    task: Task
+    run: Callable[[], Record]
+
+
+class BlockWork:
+    """The tasks of one block.
+
+    Parameters
+    ----------
+    study_dir : Path
+        ``results/<study>``.
+    study : dict
+        Its ``study.json``.
+    block : Block
+
+    Raises
+    ------
+    EmlibError
+        If the block's data or masks are not there, or do not fit together.
+    """
+
+    def __init__(self, study_dir: Path, study: Study, block: Block) -> None:
+        self._study = study
+        self._block = block
+        self._model = study["models"][block.model]
+        self._cases = _cases(StudyPaths(study_dir), self._model, block)
+        self._data_ids = {r: data_identity(case) for r, case in self._cases.items()}
+        self.jobs: list[Job] = [*map(self._fit, block_fits(study, block)), *self._searches()]
+
+    def warm(self) -> None:
+        """Run something small once, so that loading compiled code is not measured in a fit."""
+        case = next(iter(self._cases.values()))
+        reference.run_start(case, "points", 2.0, np.random.default_rng(0))
+
+    def _fit(self, planned: PlannedFit) -> Job:
+        study, block = self._study, self._block
+        entry, replicate, start = planned
+        init, algorithm = study["inits"][entry.init], study["algorithms"][entry.algorithm]
+        missingness = study["missingness"][block.missingness]
+        dataset = study["datasets"][block.dataset]
+        path = identity.start_path(dataset, missingness, self._model, init, replicate, start)
+        case, data_id = self._cases[replicate], self._data_ids[replicate]
+        numerics = numerics_fingerprint(self._model["family"], init["init"], algorithm["algorithm"])
+        fit_id = identity.fit_id(
+            data_id,
+            self._model,
+            init,
+            algorithm,
+            study["stopping"],
+            study["budget"],
+            (study["seed"], *path),
+            numerics,
+        )
+        row = {
+            **{key: value for key, value in asdict(entry).items() if key != "starts"},
+            "mechanism": missingness["mechanism"],
+            "rate": missingness["rate"],
+            "replicate": replicate,
+            "start": start,
+            "n_rows": len(case.values),
+            "n_parameters": _parameters(case),
+        }
+        spec = FitSpec(
+            fit_id,
+            init,
+            algorithm,
+            study["stopping"],
+            study["budget"],
+            rng=lambda: identity.rng(study["seed"], *path),
+        )
+        return Job(Task("fit", fit_id, data_id, row), lambda: run_fit(case, spec))
+
+    def _searches(self) -> list[Job]:
+        """Reference searches, one a data set: replicates that share their data share it."""
+        sharing: dict[str, list[int]] = {}
+        for replicate, data_id in self._data_ids.items():
+            sharing.setdefault(data_id, []).append(replicate)
+        return [job for replicates in sharing.values() for job in self._search(replicates)]
+
+    def _search(self, replicates: list[int]) -> list[Job]:
+        study, model = self._study, self._model
+        case, data_id = self._cases[replicates[0]], self._data_ids[replicates[0]]
+        settings, seed = study["reference"], study["seed"]
+        sources = reference.sources(case, settings["starts"])
+        numerics = {s: numerics_fingerprint(model["family"], s, "em") for s in sorted(set(sources))}
+        search = reference.search_id(data_id, model, settings, seed, identity.digest(numerics))
+        e_steps = reference.share(settings)
+        row = {
+            "search": search,
+            "replicates": replicates,
+            "dataset": self._block.dataset,
+            "missingness": self._block.missingness,
+            "model": self._block.model,
+        }
+        jobs = []
+        for number, source in enumerate(sources):
+            path = reference.start_path(data_id, model, source, number)
+            name = identity.digest([seed, path, dict(model), e_steps, numerics[source]])
+            task = Task("reference", name, data_id, {**row, "source": source})
+            jobs.append(Job(task, _search_start(case, source, e_steps, seed, path)))
+        return jobs
+
+
+def _search_start(
+    case: Case, source: str, e_steps: float, seed: int, path: list[Any]
+) -> Callable[[], Record]:
+    return lambda: reference.run_start(case, source, e_steps, identity.rng(seed, *path))
+
+
+def _parameters(case: Case) -> int:
+    try:
+        return int(case.model.n_parameters(case.values.shape[1]))
+    except InvalidData:
+        return 0
+
+
+def data_identity(case: Case) -> str:
+    """Digest of what a replicate's fits see, and of what they are scored against."""
+    return identity.digest(
+        {
+            "values": case.values,
+            "hidden": case.hidden,
+            "labels": case.labels,
+            "truth": case.truth if case.truth is None else dict(case.truth),
+        }
+    )
+
+
+def _cases(paths: StudyPaths, model: Mapping[str, Any], block: Block) -> dict[int, Case]:
+    data_path = paths.data(block.dataset, block.block)
+    mask_path = paths.mask(block.dataset, block.missingness, block.block)
+    for path in (data_path, mask_path):
+        if not path.is_file():
+            raise EmlibError(f"{path}: no such file; the rules `data` and `masks` write it")
+    data, masks = load_npz(data_path), load_npz(mask_path)
+    truth = {
+        name.removeprefix("truth_"): array
+        for name, array in data.items()
+        if name.startswith("truth_")
+    }
+    cases = {}
+    for r in block.replicates:
+        for path, arrays, name in (
+            (data_path, data, f"values_{r}"),
+            (mask_path, masks, f"hidden_{r}"),
+        ):
+            if name not in arrays:
+                raise EmlibError(f"{path}: holds no {name}; delete it and run again")
+        cases[r] = Case(
+            data[f"values_{r}"],
+            masks[f"hidden_{r}"],
+            data.get(f"labels_{r}"),
+            truth or None,
+            model["family"],
+            model["settings"],
+        )
+    return cases

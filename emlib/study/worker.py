@@ -1,0 +1,145 @@
+"""The process that computes a block's fits, one after another; the supervisor owns everything else.
+
+``python -m emlib.study.worker``, with frames on its standard input and output (see protocol.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from emlib.errors import EmlibError
+from emlib.study.protocol import FINAL, OPEN, PLAN, PROVISIONAL, REFUSED, RUN, Closed, Reader, send
+from emlib.study.store import encode
+
+OOM_SCORE = 800
+PR_SET_PDEATHSIG = 1
+
+
+class Opened(NamedTuple):
+    """A block ready to run: a record a task for the supervisor, and how to run each."""
+
+    plan: list[dict[str, Any]]
+    run: Sequence[Callable[[], dict[str, Any]]]
+    warm: Callable[[], object]
+
+
+def serve(open_block: Callable[[dict[str, Any]], Opened]) -> None:
+    """Answer the supervisor until it hangs up.
+
+    Parameters
+    ----------
+    open_block : callable
+        From the supervisor's opening to the block's tasks; an EmlibError refuses the block.
+    """
+    inward, outward = _own_pipes()
+    _die_first()
+    reader = Reader(inward)
+    opened = None
+    with suppress(Closed):
+        while True:
+            frame = reader.receive()
+            if frame.kind == OPEN:
+                try:
+                    opened = open_block(frame.json())
+                    opened.warm()
+                except EmlibError as error:
+                    send(outward, REFUSED, content=str(error))
+                    return
+                except Exception as error:
+                    traceback.print_exc()
+                    text = f"the block cannot be opened: {type(error).__name__}: {error}"
+                    send(outward, REFUSED, content=text)
+                    return
+                send(outward, PLAN, content=opened.plan)
+            elif frame.kind == RUN and opened is not None:
+                for task in frame.json():
+                    record = opened.run[task]()
+                    kind = PROVISIONAL if record["provisional"] else FINAL
+                    send(outward, kind, task, encode(record))
+
+
+def _own_pipes() -> tuple[int, int]:
+    """Move the two pipes away from where a stray ``print`` or ``input`` would find them."""
+    inward, outward = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return inward, outward
+
+
+def _die_first() -> None:
+    """Be what the kernel ends first when memory is short, and end with the supervisor (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
+    import ctypes
+    import signal
+
+    supervisor = os.getppid()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != supervisor:  # it had ended before the line above
+        os._exit(1)
+
+
+def open_block(opening: dict[str, Any]) -> Opened:
+    """Load a block's data and list its tasks.
+
+    Raises
+    ------
+    EmlibError
+        If the files are not there, or the numerical code is not what the head planned with.
+    """
+    from dataclasses import asdict
+
+    from emlib.study.fingerprint import numerics_fingerprint
+    from emlib.study.grid import Block
+    from emlib.study.tasks import BlockWork
+
+    block = Block(**opening["block"])
+    study = opening["study"]
+    family = study["models"][block.model]["family"]
+    found, wanted = numerics_fingerprint(family), opening["fingerprint"]
+    if wanted not in (None, found):
+        raise EmlibError(
+            f"the numerical code or its libraries are not those that the run was planned with: "
+            f"fingerprint {found} here, {wanted} there; install the same versions in both places, "
+            "or start Snakemake again"
+        )
+    work = BlockWork(Path(opening["study_dir"]), study, block)
+    processor = processor_name()
+
+    def timed(run: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+        def measured() -> dict[str, Any]:
+            record = run()
+            if "timings" in record:
+                record["timings"]["processor"] = processor
+            return record
+
+        return measured
+
+    plan = [asdict(job.task) for job in work.jobs]
+    return Opened(plan, [timed(job.run) for job in work.jobs], work.warm)
+
+
+def processor_name() -> str:
+    """The processor's own name, or at least its architecture."""
+    import platform
+
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+if __name__ == "__main__":
+    serve(open_block)

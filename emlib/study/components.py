@@ -5,9 +5,11 @@ every default filled in.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 SECTIONS = {
@@ -37,31 +39,47 @@ def registry(section: str) -> Mapping[str, Any]:
 
 
 def settings_of(entry: Any) -> dict[str, tuple[Any, Any]]:
-    """Name -> (type, default) of a registered class's settings."""
-    schema = getattr(entry, "settings_schema", None)
-    if schema is not None:
-        return dict(schema() if callable(schema) else schema)
+    """Name -> (type, default) of a registered class's settings, in types that YAML can write.
+
+    A component among the settings (the base of ``short_em``) is written by its name.
+    """
     if not dataclasses.is_dataclass(entry):
         return {}
     hints = typing.get_type_hints(entry)
-    return {
-        field.name: (hints[field.name], _default(field))
-        for field in dataclasses.fields(entry)
-        if field.init and not field.name.startswith("_")
-    }
+    settings = {}
+    for field in dataclasses.fields(entry):
+        kind = _written(hints[field.name])
+        if field.init and kind is not None:
+            settings[field.name] = (kind, _default(field))
+    return settings
 
 
 def required(default: Any) -> bool:
     """Whether a setting has no default."""
-    return default is _NO_DEFAULT or default is ... or default is dataclasses.MISSING
+    return default is _NO_DEFAULT
 
 
 def _default(field: dataclasses.Field) -> Any:
-    if field.default is not dataclasses.MISSING:
-        return field.default
+    default = field.default
     if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return _NO_DEFAULT
+        default = field.default_factory()
+    if default is dataclasses.MISSING:
+        return _NO_DEFAULT
+    return getattr(default, "name", default)
+
+
+def _written(kind: Any) -> Any:
+    """The part of a type that a config can write; None if there is none."""
+    if is_union(kind):
+        members = [_written(member) for member in typing.get_args(kind)]
+        return functools.reduce(operator.or_, [m for m in members if m is not None])
+    if kind in (str, int, float, bool, type(None)):
+        return kind
+    if typing.get_origin(kind) in (list, tuple, Sequence):
+        return list[Any]
+    from emlib.inits import Init
+
+    return str if isinstance(kind, type) and issubclass(kind, Init) else None
 
 
 # --- resolving ------------------------------------------------------------------------------------

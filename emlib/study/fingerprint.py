@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from emlib.sources import syntax_digest
+from emlib.study import components
 from emlib.study.identity import digest
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -36,18 +37,18 @@ def numerics_fingerprint(family: str, init: str | None = None, algorithm: str | 
         does not import do not count.
     """
     runner = [PACKAGE / "study" / f"{name}.py" for name in ("fitting", "reference", "scores")]
-    roots = [_module("models", family), PACKAGE / "algorithms" / "climb.py", *runner]
+    roots = [*_modules("models", family), PACKAGE / "algorithms" / "climb.py", *runner]
     if init is not None:
-        roots.append(_module("inits", init))
+        roots += _modules("inits", init)
     if algorithm is not None:
-        roots.append(_module("algorithms", algorithm))
+        roots += _modules("algorithms", algorithm)
     return digest(["numerics", syntax_digest(*_closure(roots)), library_versions()])
 
 
 @cache
 def component_digest(folder: str, name: str) -> str:
     """Digest of the code behind one registered model, init or algorithm."""
-    return syntax_digest(*_closure([_module(folder, name)]))
+    return syntax_digest(*_closure(_modules(folder, name)))
 
 
 @cache
@@ -67,10 +68,18 @@ def library_versions() -> dict[str, str]:
     return {**versions, "blas": f"{blas.get('name')} {blas.get('version')}"}
 
 
-def _module(folder: str, name: str) -> Path:
-    """File of a registered class."""
-    entry = getattr(importlib.import_module(f"emlib.{folder}"), REGISTRIES[folder])[name]
-    return Path(inspect.getfile(entry)).resolve()
+def _modules(folder: str, name: str) -> list[Path]:
+    """Files of a registered class, and of all its kind if another one may be among its settings."""
+    registry = getattr(importlib.import_module(f"emlib.{folder}"), REGISTRIES[folder])
+    nested = any(
+        isinstance(value, str) and value in registry for value in _defaults(registry[name])
+    )
+    classes = list(registry.values()) if nested else [registry[name]]
+    return sorted({Path(inspect.getfile(entry)).resolve() for entry in classes})
+
+
+def _defaults(entry: type) -> list[object]:
+    return [default for _, default in components.settings_of(entry).values()]
 
 
 def _closure(roots: list[Path]) -> set[Path]:

@@ -25,7 +25,7 @@ WILDCARDS = {
     "missingness": r"[A-Za-z0-9][\w.+-]*",
     "model": r"[A-Za-z0-9][\w.+-]*",
     "family": r"\w+",
-    "block": r"\d{4,}",
+    "block": r"\d+",
 }
 
 

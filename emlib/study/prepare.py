@@ -87,8 +87,8 @@ def _block_size(study: Mapping[str, Any], paths: StudyPaths) -> tuple[int, list[
     if frozen is None or frozen == study["block_size"]:
         return study["block_size"], []
     note = (
-        f"block_size: {study['block_size']} is not used, since {paths.blocks} froze it at {frozen}; "
-        "`emlib plan --resize` changes it"
+        f"block_size: {study['block_size']} is not used, since {paths.blocks} froze it at "
+        f"{frozen}; `emlib plan --resize` changes it"
     )
     return frozen, [note]
 

@@ -1,0 +1,48 @@
+# One study, from its config file to its report and its mirror in MLflow:
+#
+#     snakemake --cores 8
+#     snakemake --cores 8 --configfile my.yaml
+#     snakemake --cores 8 --config study=quick replicates=3
+#
+# The rules are in rules/; what they run is `python -m emlib ...`.
+
+from emlib.errors import EmlibError
+from emlib.study.head import WILDCARDS, Head
+
+
+if not workflow.configfiles:
+
+    configfile: "config.yaml"
+
+
+try:
+    STUDY = Head(workflow, config)
+except EmlibError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    **WILDCARDS,
+
+
+include: "rules/datasets.smk"
+include: "rules/fits.smk"
+include: "rules/reports.smk"
+include: "rules/tracking.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        STUDY.targets(),
+
+
+onstart:
+    try:
+        STUDY.begin()
+    except EmlibError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onerror:
+    STUDY.partial_report()

@@ -1,0 +1,194 @@
+"""The command ``emlib``. Each command imports what it needs when it runs, and nothing before."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import emlib
+from emlib.errors import EmlibError
+
+FOLDER = click.Path(path_type=Path)
+
+
+class Group(click.Group):
+    """A group whose commands show emlib's own errors as text, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EmlibError as error:
+            print(error, file=sys.stderr)
+            ctx.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(emlib.__version__, prog_name="emlib")
+def main() -> None:
+    """Exact EM for latent-variable models, and reproducible studies of how best to run it."""
+
+
+# --- what a user asks -----------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("config", type=FOLDER, default=Path("config.yaml"))
+@click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="Override a value.")
+@click.option("--resize", is_flag=True, help="Freeze the config's block_size instead of the old.")
+def plan(config: Path, values: tuple[str, ...], resize: bool) -> None:
+    """Say what CONFIG would run: cells, fits, jobs, time, replicates needed. Runs nothing."""
+    from emlib.study.plan import show_plan
+
+    show_plan(config, list(values), resize=resize)
+
+
+@main.command()
+@click.argument("study")
+def status(study: str) -> None:
+    """Count the fits of STUDY by status, and the blocks that are missing."""
+    from emlib.study.status import show_status
+
+    show_status(_study_dir(study))
+
+
+@main.command()
+@click.argument("fit_id")
+@click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
+def replay(fit_id: str, results: Path) -> None:
+    """Run one fit again, outside Snakemake, and print its climb."""
+    from emlib.study.replay import replay_fit
+
+    replay_fit(fit_id, results)
+
+
+@main.command()
+@click.argument("study")
+@click.option("--partial", is_flag=True, help="Say what is missing instead of failing on it.")
+def report(study: str, partial: bool) -> None:
+    """Build the report of STUDY from its finished files."""
+    from emlib.report.build import build_report
+
+    build_report(_study_dir(study), partial=partial)
+
+
+@main.command()
+@click.argument("study")
+@click.option("--uri", default=None, help="Tracking URI; the config's by default.")
+def mirror(study: str, uri: str | None) -> None:
+    """Bring MLflow up to date with STUDY."""
+    from emlib.tracking.mirror import mirror_study
+
+    mirror_study(_study_dir(study), uri=uri)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of a config file, for editors."""
+    from emlib.study.schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+# --- what Snakemake's jobs run --------------------------------------------------------------------
+
+
+@main.command(hidden=True)
+@click.argument("config", type=FOLDER)
+@click.argument("overrides", nargs=-1)
+def prepare(config: Path, overrides: tuple[str, ...]) -> None:
+    """Check CONFIG and print, as JSON, everything that a run of it starts from."""
+    from emlib.study.config import parse_overrides
+    from emlib.study.prepare import prepare as prepare_study
+
+    json.dump(prepare_study(config, parse_overrides(list(overrides))), sys.stdout)
+
+
+@main.command(hidden=True)
+@click.argument("study_dir", type=FOLDER)
+@click.argument("family")
+@click.option("--output", type=FOLDER, required=True)
+def kernels(study_dir: Path, family: str, output: Path) -> None:
+    """Compile the kernels that FAMILY uses."""
+    from emlib.study.kernels import compile_kernels
+
+    compile_kernels(study_dir, family, output)
+
+
+@main.command(hidden=True)
+@click.argument("study_dir", type=FOLDER)
+@click.argument("dataset")
+@click.argument("block")
+def data(study_dir: Path, dataset: str, block: str) -> None:
+    """Draw one block's replicates of DATASET."""
+    from emlib.study.datafiles import make_data
+
+    make_data(study_dir, dataset, _number(block))
+
+
+@main.command(hidden=True)
+@click.argument("study_dir", type=FOLDER)
+@click.argument("dataset")
+@click.argument("missingness")
+@click.argument("block")
+def masks(study_dir: Path, dataset: str, missingness: str, block: str) -> None:
+    """Draw which cells of one block's replicates are hidden."""
+    from emlib.study.datafiles import make_masks
+
+    make_masks(study_dir, dataset, missingness, _number(block))
+
+
+@main.command(hidden=True)
+@click.argument("study_dir", type=FOLDER)
+@click.argument("dataset")
+@click.argument("missingness")
+@click.argument("model")
+@click.argument("block")
+@click.option("--fingerprint", default=None, help="Refuse to run with other numerical code.")
+def block(
+    study_dir: Path, dataset: str, missingness: str, model: str, block: str, fingerprint: str | None
+) -> None:
+    """Run the fits of one block that the store does not hold yet."""
+    from emlib.study.supervisor import run_block
+
+    sys.exit(run_block(study_dir, dataset, missingness, model, _number(block), fingerprint))
+
+
+@main.command(hidden=True)
+@click.argument("study_dir", type=FOLDER)
+def tables(study_dir: Path) -> None:
+    """Compute the tables of the report."""
+    from emlib.report.tables import build_tables
+
+    build_tables(study_dir)
+
+
+@main.command(hidden=True)
+@click.argument("study_dir", type=FOLDER)
+@click.option("--output", type=FOLDER, required=True)
+def strict(study_dir: Path, output: Path) -> None:
+    """Fail if any fit of the study failed (``strict: true``)."""
+    from emlib.study.status import check_strict
+
+    check_strict(study_dir, output)
+
+
+def _number(block: str) -> int:
+    if not block.isdigit():
+        raise EmlibError(f"block: {block!r} is not a number such as 0000")
+    return int(block)
+
+
+def _study_dir(study: str) -> Path:
+    """A study's folder, from its name or its path."""
+    for folder in (Path(study), Path("results") / study):
+        if (folder / "study.json").is_file():
+            return folder
+    found = sorted(path.parent.name for path in Path("results").glob("*/study.json"))
+    raise EmlibError(
+        f"study {study!r}: neither {study}/study.json nor results/{study}/study.json exists "
+        f"(studies here: {', '.join(found) or 'none'})"
+    )

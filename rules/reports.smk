@@ -1,0 +1,71 @@
+# Blocks -> tables -> figures and report. `complete.json` exists only when nothing is missing.
+
+FIGURES = (
+    "hit_probability",
+    "differences",
+    "data_profile",
+    "data_profile_seconds",
+    "convergence",
+    "convergence_e_steps",
+    "loss_distribution",
+    "missing_rate",
+    "statuses",
+)
+TABLES = ("cells", "hits", "curves")
+
+
+rule tables:
+    input:
+        STUDY.block_files(),
+    output:
+        expand(f"{ROOT}/tables/{{name}}.parquet", name=TABLES),
+    params:
+        digest=STUDY.jobs["report"],
+    log:
+        f"{ROOT}/logs/tables.log",
+    conda:
+        "environment.yaml"
+    shell:
+        "python -m emlib tables {ROOT} > {log} 2>&1"
+
+
+rule report:
+    input:
+        rules.tables.output,
+    output:
+        [
+            report(
+                f"{ROOT}/figures/{name}.svg",
+                caption=f"captions/{name}.rst",
+                category="Figures",
+                labels={"figure": name.replace("_", " ")},
+            )
+            for name in FIGURES
+        ],
+        expand(f"{ROOT}/figures/{{name}}.pdf", name=FIGURES),
+        html=f"{ROOT}/report.html",
+        complete=f"{ROOT}/complete.json",
+    params:
+        digest=STUDY.jobs["report"],
+    log:
+        f"{ROOT}/logs/report.log",
+    conda:
+        "environment.yaml"
+    shell:
+        "python -m emlib report {ROOT} > {log} 2>&1"
+
+
+rule strict:
+    input:
+        f"{ROOT}/complete.json",
+        f"{ROOT}/mlflow.json",
+        STUDY.block_files(["fits"]),
+    output:
+        f"{ROOT}/strict.json",
+    log:
+        f"{ROOT}/logs/strict.log",
+    conda:
+        "environment.yaml"
+    retries: 0
+    shell:
+        "python -m emlib strict {ROOT} --output {output} 2>&1 | tee {log}"

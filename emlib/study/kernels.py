@@ -34,10 +34,10 @@ def _exercise(model: dict, inits: list[dict], algorithms: list[dict]) -> None:
     from emlib.models import make_model
 
     rng = np.random.default_rng(0)
-    values = rng.standard_normal((60, 3)) + 4.0 * rng.integers(0, 3, 60)[:, None]
+    values = rng.standard_normal((500, 3)) + 4.0 * rng.integers(0, 3, 500)[:, None]
     values[::5, 0] = np.nan
     table = Table.from_array(values)
-    built = make_model(model["family"], {**model["settings"], "n_components": 2}).prepare(table)
+    built = make_model(model["family"], model["settings"]).prepare(table)
     for init in inits:
         start = make_init(init["init"], init["settings"])(built, table, rng)
         for algorithm in algorithms:

@@ -49,7 +49,7 @@ def prepare(
     study = checked_study(config, overrides)
     paths = StudyPaths(results / study["study"])
     check_writable(paths.root)
-    size, notes = _block_size(study, paths)
+    size, notes = block_size_of(study, paths)
     return {
         "root": str(paths.root),
         "study": study,
@@ -77,7 +77,8 @@ def check_writable(root: Path) -> None:
             return
 
 
-def _block_size(study: Mapping[str, Any], paths: StudyPaths) -> tuple[int, list[str]]:
+def block_size_of(study: Mapping[str, Any], paths: StudyPaths) -> tuple[int, list[str]]:
+    """The block size that holds, and a note if the config wants another one."""
     try:
         frozen = grid.frozen_block_size(paths)
     except (OSError, ValueError, KeyError, TypeError) as error:

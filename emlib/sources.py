@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -11,9 +12,15 @@ def syntax_digest(*paths: Path) -> str:
     """Digest (32 hexadecimal digits) of the code in some Python files, by name and content."""
     total = hashlib.blake2b(digest_size=16)
     for path in sorted(paths):
-        tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
-        total.update(f"{path.parent.name}/{path.name}\n{ast.dump(tree)}\n".encode())
+        code = _file_digest(path.read_text(encoding="utf-8"))
+        total.update(f"{path.parent.name}/{path.name} {code}\n".encode())
     return total.hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _file_digest(text: str) -> str:
+    tree = _without_docstrings(ast.parse(text))
+    return hashlib.blake2b(ast.dump(tree).encode(), digest_size=16).hexdigest()
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -13,6 +13,7 @@ from emlib.report.contrasts import PRIMARY
 from emlib.report.theme import STATUS_COLOURS, Look, finish, labelled
 
 Tables = dict[str, pd.DataFrame]
+POINTS = "datum.value == 0 ? '0' : format(datum.value * 100, '+.0f')"
 ESTIMANDS = ["best of the restarts, within the budget", "a single start"]
 
 
@@ -45,7 +46,7 @@ def differences(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
     reach = max(0.1, float(np.abs(data[["low", "high"]].to_numpy()).max()))
     x = {
         "scale": alt.Scale(domain=[-reach, reach], nice=True),
-        "axis": alt.Axis(title=title, labelExpr="format(datum.value * 100, '+.0f')", tickCount=6),
+        "axis": alt.Axis(title=title, labelExpr=POINTS, tickCount=6),
     }
     zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color="#444", size=1.2).encode(x="zero")
     inits = [name for name in look.inits if name != look.baseline]
@@ -57,6 +58,7 @@ def _intervals(
 ) -> Any:
     """Points with intervals: filled for the primary estimate, hollow for single starts."""
     data = data[["row", "column", "init", "oracle", "estimand", "value", "low", "high"]]
+    data = data[~(data["oracle"] & (data["estimand"] == ESTIMANDS[1]))]
     base = alt.Chart().encode(
         y=alt.Y("init:N", sort=inits, title=None, axis=alt.Axis(grid=False, ticks=False)),
         yOffset=alt.YOffset("estimand:N", sort=ESTIMANDS, scale=alt.Scale(paddingOuter=0.35)),
@@ -65,26 +67,24 @@ def _intervals(
     dash = alt.StrokeDash(
         "oracle:N", scale=alt.Scale(domain=[False, True], range=[[1, 0], [4, 3]]), legend=None
     )
+    guide = alt.Legend(
+        title=None, orient="top", symbolType="stroke", symbolSize=600, labelLimit=400
+    )
+    domain = ESTIMANDS if data["estimand"].nunique() > 1 else ESTIMANDS[:1]
     width = alt.StrokeWidth(
-        "estimand:N", scale=alt.Scale(domain=ESTIMANDS, range=[2.6, 1.1]), legend=None
+        "estimand:N", scale=alt.Scale(domain=domain, range=[2.6, 1.1][: len(domain)]), legend=guide
     )
     bars = base.mark_rule().encode(
-        x=alt.X("low:Q", **x), x2="high:Q", strokeDash=dash,
-        strokeWidth=width,
+        x=alt.X("low:Q", **x), x2="high:Q", strokeDash=dash, strokeWidth=width
     )
-    mark = alt.FillOpacity(
-        "estimand:N",
-        scale=alt.Scale(domain=ESTIMANDS, range=[1, 0]),
-        legend=alt.Legend(title=None, orient="top", symbolFillColor="#333", symbolStrokeColor="#333",
-                          symbolType="circle", symbolSize=90, labelLimit=400),
+    size = alt.Size("estimand:N", scale=alt.Scale(domain=domain, range=[70, 34]), legend=None)
+    fill = alt.condition(
+        f"datum.estimand == '{ESTIMANDS[0]}'",
+        alt.Fill("init:N", scale=look.colour_scale, legend=None),
+        alt.value("white"),
     )
-    size = alt.Size("estimand:N", scale=alt.Scale(domain=ESTIMANDS, range=[75, 34]), legend=None)
-    points = base.mark_point(strokeWidth=1.4).encode(
-        x=alt.X("value:Q", **x),
-        shape=look.shapes(),
-        fill=alt.Fill("init:N", scale=look.colour_scale, legend=None),
-        fillOpacity=mark,
-        size=size,
+    points = base.mark_point(strokeWidth=1.4, opacity=1).encode(
+        x=alt.X("value:Q", **x), shape=look.shapes(), fill=fill, size=size
     )
     return finish(look.panels(data, [*under, bars, points], height=26 * len(inits)))
 

@@ -8,13 +8,13 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from emlib.report.theme import Look, finish, labelled
+from emlib.report.theme import PAGE_WIDTH, Look, finish, labelled
 
 Tables = dict[str, pd.DataFrame]
 MEASURES = {
     "hit_rate": "hit probability",
-    "parameter_error": "parameter error, sd",
-    "imputation_rmse": "imputation RMSE, sd",
+    "parameter_error": "parameter error, in standard deviations",
+    "imputation_rmse": "imputation RMSE, in standard deviations",
 }
 
 
@@ -67,25 +67,35 @@ def _convergence(tables: Tables, look: Look, name: str, column: str, x: alt.X) -
     if not len(curves):
         return None
     axis = LossAxis(curves["loss_q75"], look.tolerance)
-    data = labelled(curves, tables["cells"]).rename(columns={column: "x", "column": "column"})
+    curves = held_to_the_end(curves.rename(columns={column: "x"}))
+    data = labelled(curves, tables["cells"])
     for part in ("median", "q25", "q75"):
         data[part] = axis.place(data[f"loss_{part}"])
     data = data[["row", "column", "init", "oracle", "x", "median", "q25", "q75"]]
-    base = alt.Chart().encode(x=x)
-    y = alt.Y("median:Q", scale=axis.scale(), axis=axis.axis("loss, nats"))
+    base = alt.Chart().encode(x=x, color=look.colours())
+    scale, guide = axis.scale(), axis.axis("loss, nats")
     bands = (
         base.transform_filter("!datum.oracle")
-        .mark_area(opacity=0.13, clip=True)
-        .encode(
-            y=alt.Y("q25:Q", scale=axis.scale(), axis=axis.axis("loss, nats")),
-            y2="q75:Q",
-            fill=alt.Fill("init:N", scale=look.colour_scale, legend=None),
-        )
+        .mark_area(opacity=0.1, line=False, clip=True)
+        .encode(y=alt.Y("q25:Q", scale=scale, axis=guide), y2="q75:Q")
     )
     lines = base.mark_line(strokeWidth=2, clip=True).encode(
-        y=y, color=look.colours(), strokeDash=look.dashes()
+        y=alt.Y("median:Q", scale=scale, axis=guide), strokeDash=look.dashes()
     )
     return finish(look.panels(data, [_rule(look, "y"), bands, lines], height=170))
+
+
+def held_to_the_end(curves: pd.DataFrame) -> pd.DataFrame:
+    """Every curve as far as the longest of all, and from its first finite median on.
+
+    Before that an init is still at work; a cell that never gets there keeps its infinite line.
+    """
+    last = curves.groupby("cell_id", sort=False).tail(1).assign(x=curves["x"].max())
+    curves = pd.concat([curves, last]).drop_duplicates(["cell_id", "x"])
+    curves = curves.sort_values(["cell_id", "x"], kind="stable")
+    begun = np.isfinite(curves["loss_median"]).groupby(curves["cell_id"]).cummax()
+    never = ~begun.groupby(curves["cell_id"]).transform("max")
+    return curves[begun | never]
 
 
 def _rule(look: Look, channel: str) -> alt.Chart:
@@ -134,28 +144,22 @@ def missing_rate(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
     data = rate_data(tables)
     if not len(data) or data["rate"].nunique() < 2:
         return None
+    width = int(min(max((PAGE_WIDTH - 60 * len(look.rows)) / len(look.rows), 110), 300))
     blocks = []
     for mechanism, rows in data.groupby("mechanism", sort=False):
         for measure, title in MEASURES.items():
             part = rows[rows["measure"] == measure]
             shown = [name for name in look.rows if name in set(part["row"])]
-            if shown:
-                wide = int(min((PAGE - 40 * len(shown)) / len(shown), 260))
-                blocks.append(
-                    alt.hconcat(
-                        *[
-                            _against_rate(part[part["row"] == name], look, title, wide).properties(
-                                title=f"{name}, {mechanism}"
-                            )
-                            for name in shown
-                        ],
-                        spacing=14,
-                    )
+            panels = [
+                _against_rate(part[part["row"] == name], look, measure, width).properties(
+                    title=alt.Title(f"{name}, {mechanism}", subtitle=title)
                 )
-    return finish(alt.vconcat(*blocks, spacing=14)).configure_title(fontSize=13, offset=6)
-
-
-PAGE = 1060
+                for name in shown
+            ]
+            if panels:
+                blocks.append(alt.hconcat(*panels, spacing=14))
+    chart = finish(alt.vconcat(*blocks, spacing=14))
+    return chart.configure_title(fontSize=13, subtitleFontSize=12, anchor="start", offset=6)
 
 
 def rate_data(tables: Tables) -> pd.DataFrame:
@@ -184,12 +188,12 @@ def rate_data(tables: Tables) -> pd.DataFrame:
     return pd.concat(whole) if whole else data
 
 
-def _against_rate(data: pd.DataFrame, look: Look, title: str, width: int) -> alt.LayerChart:
+def _against_rate(data: pd.DataFrame, look: Look, measure: str, width: int) -> alt.LayerChart:
     inits = look.inits
     spread = 0.012 * (data["rate"].max() - data["rate"].min())
     rank = data["init"].map({name: k for k, name in enumerate(inits)}) - (len(inits) - 1) / 2
     data = data.assign(x=data["rate"] + spread * rank)
-    share = title == MEASURES["hit_rate"]
+    share = measure == "hit_rate"
     scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=False)
     base = alt.Chart(data[["x", "value", "low", "high", "init", "oracle"]]).encode(
         x=alt.X(
@@ -201,10 +205,9 @@ def _against_rate(data: pd.DataFrame, look: Look, title: str, width: int) -> alt
         ),
         color=look.colours(),
     )
-    y = alt.Y("value:Q", scale=scale, axis=alt.Axis(title=title, tickCount=5))
-    if share:
-        y = alt.Y("value:Q", scale=scale, axis=alt.Axis(title=title, tickCount=5, format="%"))
+    axis = alt.Axis(title=None, tickCount=5, format="%" if share else "~g", minExtent=34)
+    y = alt.Y("value:Q", scale=scale, axis=axis)
     lines = base.mark_line(strokeWidth=1.8).encode(y=y, strokeDash=look.dashes())
-    bars = base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
+    bars = base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q")
     points = base.mark_point(filled=True, size=45, opacity=1).encode(y=y, shape=look.shapes())
     return alt.layer(bars, lines, points).properties(width=width, height=150)

@@ -16,7 +16,7 @@ from emlib.report.load import SETTING
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "cross"]
 DASHES = [[1, 0], [6, 2], [2, 2], [8, 2, 2, 2]]
-ORACLE_COLOUR, ORACLE_DASH, ORACLE_SHAPE = "#8a8a8a", [4, 3], "stroke"
+ORACLE_COLOUR, ORACLE_DASH, ORACLE_SHAPE = "#8a8a8a", [4, 3], "circle"
 STATUS_COLOURS = {
     "converged": "#c9d7e3",
     "max_iter": "#E69F00",
@@ -65,7 +65,10 @@ class Look:
             none=lambda c: c["mechanism"] != "none"
         )
         order = order.sort_values(["none", "mechanism", "rate"], kind="stable")
+        place = {name: rank for rank, name in enumerate(study["datasets"])}
         rows = list(dict.fromkeys(panel_names(cells)))
+        first = cells.groupby(panel_names(cells))["dataset"].first()
+        rows.sort(key=lambda name: place.get(first[name], 0))
         return cls(
             inits,
             oracles,
@@ -95,7 +98,10 @@ class Look:
         return SHAPES[self.competitors.index(init) % len(SHAPES)]
 
     def _legend(self, **more: Any) -> alt.Legend:
-        return alt.Legend(title=None, orient="top", columns=8, **more)
+        return alt.Legend(title=None, orient="top", columns=8, symbolOpacity=1, **more)
+
+    def _lines(self) -> alt.Legend:
+        return self._legend(symbolType="stroke", symbolStrokeWidth=3, symbolSize=300)
 
     @property
     def colour_scale(self) -> alt.Scale:
@@ -104,13 +110,13 @@ class Look:
     def colours(self, legend: bool = True) -> alt.Color:
         """Encoding: init by colour."""
         scale = self.colour_scale
-        guide = self._legend(symbolStrokeWidth=3, symbolSize=160) if legend else None
+        guide = self._lines() if legend else None
         return alt.Color("init:N", sort=self.inits, scale=scale, legend=guide)
 
-    def dashes(self) -> alt.StrokeDash:
+    def dashes(self, legend: bool = True) -> alt.StrokeDash:
         """Encoding: init by dash; oracles are dashed."""
         scale = alt.Scale(domain=self.inits, range=[self.dash(name) for name in self.inits])
-        guide = self._legend(symbolStrokeWidth=3, symbolSize=160)
+        guide = self._lines() if legend else None
         return alt.StrokeDash("init:N", sort=self.inits, scale=scale, legend=guide)
 
     def shapes(self, legend: bool = False) -> alt.Shape:

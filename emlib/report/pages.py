@@ -1,0 +1,125 @@
+"""The report as one HTML page: tables and figures in, text out. Everything is escaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from emlib.report import format as fmt
+from emlib.report import views
+from emlib.report.ademp import ademp
+from emlib.report.cells import STATUSES, budget_of, is_generated
+from emlib.report.headline import headline
+from emlib.report.provenance import provenance, study_text
+from emlib.report.theme import Look
+
+Tables = dict[str, pd.DataFrame]
+MISSING_SHOWN = 40
+SECTIONS = [
+    ("answer", "Answer"),
+    ("design", "Design"),
+    ("coverage", "Coverage"),
+    ("hits", "Hit probability"),
+    ("profiles", "Data profiles"),
+    ("convergence", "Convergence"),
+    ("losses", "Loss distribution"),
+    ("rates", "Missing rate"),
+    ("statuses", "Statuses"),
+    ("sensitivity", "Sensitivity"),
+    ("provenance", "Provenance"),
+]
+
+
+def page(study: dict[str, Any], tables: Tables, figures: dict[str, str]) -> str:
+    """The whole report.
+
+    Parameters
+    ----------
+    study : dict
+        The resolved study.
+    tables : dict of DataFrame
+        By name, as in ``schemas.TABLES``.
+    figures : dict of str
+        Inline SVG by figure name; empty where there is nothing to draw.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("emlib.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"count": fmt.count, "listed": fmt.listed, "number": fmt.number}
+    safe = {name: Markup(svg) for name, svg in figures.items()}  # drawn here, escaped by vega
+    template = environment.get_template("report.html")
+    return template.render(context(study, tables), figures=safe, sections=SECTIONS)
+
+
+def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
+    """What the template shows."""
+    cells = tables["cells"]
+    look = Look.of(study, cells)
+    status_columns, status_rows = views.status_rows(cells, look)
+    variants, detail = views.sensitivity_detail(tables, look)
+    budget = budget_of(study)
+    return {
+        "study": study,
+        "headline": headline(study, tables),
+        "ademp": ademp(study, cells),
+        "coverage": coverage(tables["coverage"], cells),
+        "budget": fmt.number(budget) if budget < float("inf") else None,
+        "tolerance": fmt.number(float(study["hit_tolerance"])),
+        "baseline": study["baseline"],
+        "look": look,
+        "real": [n for n, spec in study["datasets"].items() if not is_generated(spec)],
+        "conditional": sorted(set(cells.loc[cells["conditional"], "dataset"])),
+        "results": views.result_groups(tables, look),
+        "estimation": views.estimation_groups(tables, look),
+        "measures": list(views.NAMES.values()),
+        "correlations": views.correlation_rows(tables, look),
+        "status_columns": status_columns,
+        "status_rows": status_rows,
+        "raised": views.raised_rows(tables["references"]),
+        "searches": len(tables["references"]),
+        "worst": views.worst_rows(tables["worst"]),
+        "sensitivity": views.sensitivity_rows(tables["sensitivity_summary"]),
+        "variants": variants,
+        "detail": detail,
+        "half_width": fmt.percent(half_width(tables["profiles"])),
+        "provenance": provenance(study, tables["machines"]),
+        "study_text": study_text(study),
+    }
+
+
+def half_width(profiles: pd.DataFrame) -> float:
+    """Largest half width of the intervals around a data profile."""
+    return float(((profiles["high"] - profiles["low"]) / 2).max()) if len(profiles) else 0.0
+
+
+def coverage(blocks: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
+    """Fits planned and done, by status; and the blocks that are missing, named."""
+    lacking = blocks[(blocks["missing"] != "") | (blocks["found"] != blocks["planned"])]
+    names = [
+        {
+            "name": f"{row.dataset}/{row.missingness}/{row.model}/{row.block:04d}",
+            "replicates": f"{row.first}–{row.last - 1}",
+            "fits": int(row.planned - row.found),
+            "what": "all five files" if row.missing.count(",") == 4 else row.missing,
+        }
+        for row in lacking.head(MISSING_SHOWN).itertuples()
+    ]
+    status = {name: int(cells[f"status_{name}"].sum()) for name in STATUSES}
+    return {
+        "planned": int(blocks["planned"].sum()),
+        "found": int(blocks["found"].sum()),
+        "blocks": len(blocks),
+        "blocks_found": len(blocks) - len(lacking),
+        "cells": len(cells),
+        "missing": names,
+        "more": max(len(lacking) - MISSING_SHOWN, 0),
+        "lacking": len(lacking),
+        "status": {name: number for name, number in status.items() if number},
+    }

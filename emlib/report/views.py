@@ -1,0 +1,253 @@
+"""Rows of the report's HTML tables: numbers as text, with the flags that spoil them beside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emlib.report import format as fmt
+from emlib.report.cells import FLAGS, STATUSES
+from emlib.report.contrasts import PRIMARY
+from emlib.report.load import SETTING
+from emlib.report.theme import Look, panel_names
+
+ARROWS = {"better": "▲", "worse": "▼", "not distinguishable": ""}
+NAMES = {
+    "parameter_error": "parameter error",
+    "ari": "1 − ARI",
+    "imputation_rmse": "imputation RMSE",
+}
+VARIANTS = {
+    "tolerance": "hit tolerance {} nats",
+    "spurious": "spurious optima included",
+    "budget": "budget {} E-steps",
+}
+
+
+def ordered(cells: pd.DataFrame, look: Look) -> pd.DataFrame:
+    """Cells in the report's order, with `panel` (row of panels) beside."""
+    rank = {
+        "panel": {name: k for k, name in enumerate(look.rows)},
+        "missingness": {name: k for k, name in enumerate(look.columns)},
+        "init": {name: k for k, name in enumerate(look.inits)},
+    }
+    cells = cells.assign(panel=panel_names(cells))
+    return cells.sort_values(
+        ["panel", "missingness", "init"], key=lambda c: c.map(rank[c.name]), kind="stable"
+    )
+
+
+def result_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
+    """One table a dataset (and model), one part a missingness, one row an init."""
+    cells = ordered(tables["cells"], look)
+    differences = tables["differences"]
+    primary = differences[differences["estimand"] == PRIMARY].set_index("cell_id")
+    groups = []
+    for panel, rows in cells.groupby("panel", sort=False):
+        parts = [
+            {
+                "missingness": name,
+                "conditional": bool(part["conditional"].any()),
+                "rows": [_result(row, primary) for row in part.itertuples()],
+            }
+            for name, part in rows.groupby("missingness", sort=False)
+        ]
+        groups.append({"panel": panel, "parts": parts})
+    return groups
+
+
+def _result(row: Any, primary: pd.DataFrame) -> dict[str, Any]:
+    known = row.cell_id in primary.index
+    against = primary.loc[row.cell_id] if known else None
+    return {
+        "init": row.init,
+        "oracle": bool(row.oracle),
+        "fits": row.fits,
+        "hit": fmt.percents(row.hit_rate, row.hit_low, row.hit_high),
+        "hit_flags": _hit_flags(row),
+        "difference": fmt.points(against["difference"], against["low"], against["high"])
+        if against is not None
+        else "",
+        "verdict": str(against["verdict"]) if against is not None else "",
+        "arrow": ARROWS.get(str(against["verdict"]), "") if against is not None else "",
+        "start": "" if row.oracle else fmt.percents(row.start_rate, row.start_low, row.start_high),
+        "ert": fmt.interval(row.ert, row.ert_low, row.ert_high),
+        "ert_seconds": fmt.seconds(row.ert_seconds),
+        "loss": fmt.number(row.loss_median, 2),
+        "loss_flags": _loss_flags(row),
+        "cost": fmt.number(row.e_steps_init_median, 2),
+        "work": fmt.number(row.e_steps_median),
+    }
+
+
+def _hit_flags(row: Any) -> list[str]:
+    """What spoils a hit rate: optima that do not count, rates without randomness."""
+    flags = []
+    if row.spurious_above:
+        flags.append(f"spurious {row.spurious_above}")
+    if row.deterministic and row.conditional:
+        flags.append("deterministic: known, not estimated")
+    return flags
+
+
+def _loss_flags(row: Any) -> list[str]:
+    ended = {name: getattr(row, f"status_{name}") for name in STATUSES if name != "converged"}
+    flags = [f"{name} {count}" for name, count in ended.items() if count]
+    if row.flag_slow_tail:
+        flags.append(f"slow_tail {row.flag_slow_tail}")
+    return flags
+
+
+def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
+    """Estimation at the best start: mean and standard error over replicates."""
+    cells = ordered(tables["cells"], look).merge(tables["estimation"], on="cell_id", how="left")
+    cells = cells[cells["fits"] > 0]
+    groups = []
+    for panel, rows in cells.groupby("panel", sort=False):
+        parts = []
+        for name, part in rows.groupby("missingness", sort=False):
+            lines = [
+                {
+                    "init": row.init,
+                    "oracle": bool(row.oracle),
+                    "values": [_estimate(row, measure) for measure in NAMES],
+                }
+                for row in part.itertuples()
+            ]
+            parts.append({"missingness": name, "rows": lines})
+        groups.append({"panel": panel, "parts": parts})
+    return groups
+
+
+def _estimate(row: Any, measure: str) -> dict[str, str]:
+    counted = int(getattr(row, f"{measure}_replicates"))
+    text = fmt.with_error(getattr(row, measure), getattr(row, f"{measure}_se"))
+    lacking = row.replicates - counted
+    return {"text": text, "flag": f"{lacking} failed" if counted and lacking else ""}
+
+
+def correlation_rows(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, str]]:
+    """Rank correlation of loss and estimation error, one row a setting."""
+    table = tables["correlations"]
+    if not len(table):
+        return []
+    cells = ordered(tables["cells"], look).drop_duplicates(SETTING)
+    rows = []
+    for setting in cells.itertuples():
+        mine = table[(table[SETTING] == [getattr(setting, a) for a in SETTING]).all(axis=1)]
+        found = mine.set_index("measure")
+        if len(found):
+            cellular = {
+                name: f"{fmt.with_error(found.at[name, 'correlation'], found.at[name, 'standard_error'])}"
+                f" [{found.at[name, 'replicates']}]"
+                if name in found.index
+                else fmt.NOTHING
+                for name in NAMES
+            }
+            rows.append({"panel": setting.panel, "missingness": setting.missingness} | cellular)
+    return rows
+
+
+def status_rows(cells: pd.DataFrame, look: Look) -> tuple[list[str], list[dict[str, Any]]]:
+    """Fits of each init by status and flag, over all settings; columns that are all zero go."""
+    columns = [f"status_{s}" for s in STATUSES] + [f"flag_{f}" for f in FLAGS] + ["spurious_above"]
+    sums = cells.groupby("init")[["fits", *columns]].sum().reindex(look.inits)
+    shown = [c for c in columns if c == "status_converged" or sums[c].sum() > 0]
+    rows = [
+        {
+            "init": init,
+            "oracle": init in look.oracles,
+            "fits": int(row["fits"]),
+            "counts": [int(row[name]) for name in shown],
+        }
+        for init, row in sums.iterrows()
+    ]
+    titles = {"spurious_above": "spurious, above the reference"}
+    names = [titles.get(c, c.removeprefix("status_").removeprefix("flag_")) for c in shown]
+    return names, rows
+
+
+def raised_rows(references: pd.DataFrame) -> list[dict[str, Any]]:
+    """References that the grid beat, largest gain first."""
+    raised = references[references["raised"]].sort_values("gain", ascending=False)
+    return [
+        {
+            "where": f"{row.dataset}, {row.missingness}, {row.model}",
+            "replicate": row.replicate,
+            "searched": f"{row.searched:.3f}".replace("-", "−").replace("nan", "none found"),
+            "reference": f"{row.reference:.3f}".replace("-", "−"),
+            "gain": fmt.number(row.gain),
+            "init": row.raised_init,
+            "fit": row.raised_by,
+        }
+        for row in raised.itertuples()
+    ]
+
+
+def worst_rows(worst: pd.DataFrame) -> list[dict[str, Any]]:
+    """The worst fits with their replay lines."""
+    return [
+        {
+            "where": f"{row.dataset}, {row.missingness}, {row.model}",
+            "init": row.init,
+            "place": f"{row.replicate} / {row.start}",
+            "status": row.status,
+            "flags": [flag for flag in str(row.flags).split(",") if flag],
+            "loss": fmt.number(row.loss),
+            "message": row.message,
+            "replay": f"emlib replay {row.fit_id}",
+        }
+        for row in worst.itertuples()
+    ]
+
+
+def variant_name(variant: str, value: float) -> str:
+    """What a variant of the sensitivity analysis changes."""
+    return VARIANTS[variant].format(fmt.number(value))
+
+
+def sensitivity_rows(summary: pd.DataFrame) -> list[dict[str, Any]]:
+    """How far the conclusions move, one row a variant."""
+    return [
+        {
+            "variant": variant_name(row.variant, row.value),
+            "largest": f"{100 * row.largest_change:.0f}" if row.largest_change >= 0 else fmt.NOTHING,
+            "mean": f"{100 * row.mean_change:+.1f}".replace("-", "−").replace("+0.0", "0"),
+            "best": f"{row.best_changed} of {row.settings}",
+            "verdicts": row.verdicts_changed,
+        }
+        for row in summary.itertuples()
+    ]
+
+
+def sensitivity_detail(
+    tables: dict[str, pd.DataFrame], look: Look
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Hit probabilities of every cell under every variant; moved ones are marked."""
+    cells = ordered(tables["cells"], look)
+    cells = cells[cells["fits"] > 0]
+    wide = tables["sensitivity"].pivot(
+        index="cell_id", columns=["variant", "value"], values="hit_rate"
+    )
+    wide = wide.reindex(cells["cell_id"])
+    first = wide["primary"].iloc[:, 0].to_numpy() if len(wide) else np.empty(0)
+    keys = [key for key in wide.columns if key[0] != "primary"]
+    order = list(VARIANTS)
+    keys.sort(key=lambda key: (order.index(key[0]), key[1]))
+    rows = []
+    for k, row in enumerate(cells.itertuples()):
+        values = [wide[key].iat[k] for key in keys]
+        rows.append(
+            {
+                "panel": row.panel,
+                "missingness": row.missingness,
+                "init": row.init,
+                "primary": fmt.percent(first[k]),
+                "values": [
+                    {"text": fmt.percent(v), "moved": abs(v - first[k]) >= 0.05} for v in values
+                ],
+            }
+        )
+    return [variant_name(*key) for key in keys], rows

@@ -7,8 +7,7 @@
 # The rules are in rules/; what they run is `python -m emlib ...`.
 
 from emlib.errors import EmlibError
-from emlib.study.head import WILDCARDS, Head
-
+from emlib.study.head import PIN_THREADS, WILDCARDS, Head
 
 if not workflow.configfiles:
 

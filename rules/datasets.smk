@@ -6,14 +6,15 @@ ROOT = STUDY.root
 rule data:
     output:
         f"{ROOT}/data/{{dataset}}/{{block}}.npz",
-    params:
-        digest=lambda w: STUDY.job("data", w.dataset, w.block),
     log:
         f"{ROOT}/logs/data/{{dataset}}/{{block}}.log",
     conda:
         "environment.yaml"
+    params:
+        study=STUDY.name,
+        digest=lambda w: STUDY.job("data", w.dataset, w.block),
     shell:
-        "python -m emlib data {ROOT} {wildcards.dataset} {wildcards.block} > {log} 2>&1"
+        "python -m emlib data results/{params.study} {wildcards.dataset} {wildcards.block} > {log} 2>&1"
 
 
 rule masks:
@@ -21,12 +22,13 @@ rule masks:
         f"{ROOT}/data/{{dataset}}/{{block}}.npz",
     output:
         f"{ROOT}/masks/{{dataset}}/{{missingness}}/{{block}}.npz",
-    params:
-        digest=lambda w: STUDY.job("masks", w.dataset, w.missingness, w.block),
     log:
         f"{ROOT}/logs/masks/{{dataset}}/{{missingness}}/{{block}}.log",
     conda:
         "environment.yaml"
+    params:
+        study=STUDY.name,
+        digest=lambda w: STUDY.job("masks", w.dataset, w.missingness, w.block),
     shell:
-        "python -m emlib masks {ROOT} {wildcards.dataset} {wildcards.missingness} "
+        "python -m emlib masks results/{params.study} {wildcards.dataset} {wildcards.missingness} "
         "{wildcards.block} > {log} 2>&1"

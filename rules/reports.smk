@@ -19,14 +19,15 @@ rule tables:
         STUDY.block_files(),
     output:
         expand(f"{ROOT}/tables/{{name}}.parquet", name=TABLES),
-    params:
-        digest=STUDY.jobs["report"],
     log:
         f"{ROOT}/logs/tables.log",
     conda:
         "environment.yaml"
+    params:
+        study=STUDY.name,
+        digest=STUDY.jobs["report"],
     shell:
-        "python -m emlib tables {ROOT} > {log} 2>&1"
+        "python -m emlib tables results/{params.study} > {log} 2>&1"
 
 
 rule report:
@@ -45,14 +46,15 @@ rule report:
         expand(f"{ROOT}/figures/{{name}}.pdf", name=FIGURES),
         html=f"{ROOT}/report.html",
         complete=f"{ROOT}/complete.json",
-    params:
-        digest=STUDY.jobs["report"],
     log:
         f"{ROOT}/logs/report.log",
     conda:
         "environment.yaml"
+    params:
+        study=STUDY.name,
+        digest=STUDY.jobs["report"],
     shell:
-        "python -m emlib report {ROOT} > {log} 2>&1"
+        "python -m emlib report results/{params.study} > {log} 2>&1"
 
 
 rule strict:
@@ -64,8 +66,10 @@ rule strict:
         f"{ROOT}/strict.json",
     log:
         f"{ROOT}/logs/strict.log",
+    retries: 0
     conda:
         "environment.yaml"
-    retries: 0
+    params:
+        study=STUDY.name,
     shell:
-        "python -m emlib strict {ROOT} --output {output} 2>&1 | tee {log}"
+        "python -m emlib strict results/{params.study} --output {output} 2>&1 | tee {log}"

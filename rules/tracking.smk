@@ -7,11 +7,12 @@ rule mirror:
         f"{ROOT}/complete.json",
     output:
         f"{ROOT}/mlflow.json",
-    params:
-        digest=STUDY.jobs["mirror"],
     log:
         f"{ROOT}/logs/mirror.log",
     conda:
         "environment.yaml"
+    params:
+        study=STUDY.name,
+        digest=STUDY.jobs["mirror"],
     shell:
-        "python -m emlib mirror {ROOT} > {log} 2>&1"
+        "python -m emlib mirror results/{params.study} > {log} 2>&1"

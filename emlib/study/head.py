@@ -19,6 +19,7 @@ from emlib.errors import EmlibError
 from emlib.study.atomic import read_json, write_bytes, write_json
 from emlib.study.locks import FileLock, LockHeld
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
+from emlib.study.supervisor import THREAD_VARIABLES
 
 WILDCARDS = {
     "dataset": r"[A-Za-z0-9][\w.+-]*",
@@ -27,6 +28,9 @@ WILDCARDS = {
     "family": r"\w+",
     "block": r"\d+",
 }
+
+PIN_THREADS = " ".join(f"export {name}={{threads}};" for name in THREAD_VARIABLES) + " "
+"""Opens a job's shell command: BLAS and compiled loops get the job's threads and no more."""
 
 
 class Head:
@@ -62,6 +66,10 @@ class Head:
     # --- the plan, for the rules ---
 
     @property
+    def name(self) -> str:
+        return self.paths.root.name
+
+    @property
     def root(self) -> str:
         """The study's folder, as rules write it."""
         return str(self.paths.root)
@@ -82,6 +90,12 @@ class Head:
         if key not in self.jobs[kind]:
             raise EmlibError(f"{kind}/{key} is not in the plan of study {self.jobs['study']!r}")
         return self.jobs[kind][key]
+
+    def block(self, wildcards: Any) -> dict[str, Any]:
+        """Digests of one block's job, by the rule's wildcards."""
+        names = (wildcards.dataset, wildcards.missingness, wildcards.model, wildcards.block)
+        job: dict[str, Any] = self.job("blocks", *names)
+        return job
 
     def block_files(self, kinds: Iterable[str] = BLOCK_KINDS) -> list[str]:
         """Files of every block of the plan."""

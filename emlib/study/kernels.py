@@ -44,6 +44,4 @@ def _exercise(model: dict, inits: list[dict], algorithms: list[dict]) -> None:
             method = make_algorithm(algorithm["algorithm"], algorithm["settings"])
             stopping = Stopping(tol=0.0, max_iter=3)
             end = climb(built, table, start.params, algorithm=method, stopping=stopping)
-            built.responsibilities(end.params, table)
-            built.impute(end.params, table)
-            built.score_samples(end.params, table)
+            built.posterior(end.params, table)

@@ -1,0 +1,102 @@
+"""JSON Schema of a config file, for editors: the typed schema, and what the registries allow."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from emlib.datasets import GENERATORS, MECHANISMS, TABLES
+from emlib.study import components
+from emlib.study.config import Config
+from emlib.study.mistakes import ID
+
+Schema = dict[str, Any]
+
+
+def schema_text() -> str:
+    """The schema as ``emlib schema`` prints it and ``docs/config.schema.json`` holds it."""
+    return json.dumps(config_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def config_schema() -> Schema:
+    """Schema of the whole file."""
+    schema = Config.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "A study of emlib"
+    properties = schema["properties"]
+    identifier = {"pattern": f"^{ID.pattern}$"}
+    properties["study"].update(identifier)
+    properties["datasets"].update(additionalProperties=_datasets(), propertyNames=identifier)
+    properties["missingness"]["items"] = _missingness()
+    for section in ("models", "inits", "algorithms"):
+        properties[section].update(_axis(section), propertyNames=identifier)
+    ids = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    properties["exclude"]["items"] = _object(dict.fromkeys(components.SECTIONS, ids))
+    return schema
+
+
+def _object(properties: Schema, required: list[str] | None = None) -> Schema:
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": required} if required else schema
+
+
+def _datasets() -> Schema:
+    strings = {"type": "array", "items": {"type": "string"}}
+    table = {"enum": list(TABLES), "description": "A real table that comes with emlib."}
+    csv = {"type": "string", "description": "Path of a CSV file, from the working folder."}
+    kinds = [
+        _object({"table": table}, ["table"]),
+        _object({"csv": csv, "columns": strings, "label": {"type": "string"}}, ["csv"]),
+    ]
+    for name, generator in GENERATORS.items():
+        settings: Schema = {key: {} for key in generator.keys}
+        required = ["generator", *generator.required]
+        kinds.append(_object({"generator": {"const": name}, **settings}, required))
+    return {"anyOf": kinds}
+
+
+def _missingness() -> Schema:
+    rate = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+    rates = {"anyOf": [rate, {"type": "array", "items": rate, "minItems": 1}]}
+    lines = []
+    for name, mechanism in MECHANISMS.items():
+        own: Schema = {"mechanism": {"const": name}, "id": {"type": "string"}}
+        required = ["mechanism"]
+        if name != "none":
+            own["rate"] = rates
+            required.append("rate")
+        lines.append(_object({**own, **_settings(mechanism)}, required))
+    return {"anyOf": lines}
+
+
+def _axis(section: str) -> Schema:
+    """Ids that are names in the registry need not say which; other ids must."""
+    named_by = components.NAMED_BY[section]
+    own, other = {}, []
+    for name, entry in components.registry(section).items():
+        settings = _settings(entry)
+        needed = [
+            key
+            for key, (_, default) in components.settings_of(entry).items()
+            if components.required(default)
+        ]
+        text = {"description": (entry.__doc__ or "").strip().splitlines()[0]}
+        full = _object({named_by: {"const": name}, **settings}, [named_by, *needed])
+        other.append({**text, **full})
+        if not needed:
+            short = _object({named_by: {"enum": list(components.registry(section))}, **settings})
+            own[name] = {**text, "anyOf": [{"type": "null"}, short]}
+    schema: Schema = {"additionalProperties": {"anyOf": other}}
+    return schema if section == "models" else {**schema, "properties": own}
+
+
+def _settings(entry: Any) -> Schema:
+    properties = {}
+    for key, (kind, default) in components.settings_of(entry).items():
+        schema = TypeAdapter(kind).json_schema()
+        if not components.required(default):
+            schema["default"] = default
+        properties[key] = schema
+    return properties

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from emlib.report.cells import budget_of, is_generated
-from emlib.report.format import count, listed, number, percent, settings_text
+from emlib.report.format import count, given, listed, percent, settings_text
 from emlib.report.statistics import replicates_for
 
 
@@ -66,14 +66,14 @@ def _data(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
 def _estimands(study: dict[str, Any]) -> list[str]:
     budget = budget_of(study)
     limit = (
-        f"within a budget of {number(budget)} full-data E-step equivalents"
+        f"within a budget of {given(budget)} full-data E-step equivalents"
         if np.isfinite(budget)
         else "with all restarts"
     )
     return [
         f"Primary: the probability that a hit is found {limit}, starts taken in order, the init's "
         "own cost counted.",
-        f"A hit is a fit whose polished endpoint is within {number(study['hit_tolerance'])} nats of "
+        f"A hit is a fit whose polished endpoint is within {given(study['hit_tolerance'])} nats of "
         "the reference optimum, the best of a search of its own on the same data and of every fit "
         "of the grid; degenerate and spurious optima do not count.",
         "Secondary: the same for a single start; loss (reference minus loglik); expected running "
@@ -84,7 +84,7 @@ def _estimands(study: dict[str, Any]) -> list[str]:
 
 def _methods(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
     used = {name: spec for name, spec in study["inits"].items() if name in set(cells["init"])}
-    rivals = [f"{n} ({_spec(s)})" if _detail(n, s) else n for n, s in used.items() if not s["oracle"]]
+    rivals = [_named(name, spec) for name, spec in used.items() if not spec["oracle"]]
     lines = [f"Inits: {listed(rivals)}; baseline {study['baseline']}."]
     oracles = [name for name, spec in used.items() if spec["oracle"]]
     if oracles:
@@ -100,8 +100,11 @@ def _methods(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _detail(name: str, spec: dict[str, Any]) -> bool:
-    return bool(spec.get("settings")) or spec.get("init", name) != name
+def _named(name: str, spec: dict[str, Any]) -> str:
+    """An init with its settings, and with its strategy where the id is another."""
+    strategy = {} if spec["init"] == name else {"init": spec["init"]}
+    detail = _spec(strategy | {"settings": spec["settings"]})
+    return f"{name} ({detail})" if detail else name
 
 
 def _performance(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
@@ -114,7 +117,7 @@ def _performance(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
         "their intervals use the effective number of starts. Differences to the baseline are paired "
         "by replicate, with max-T bootstrap intervals that hold for all inits of a setting at once. "
         "All intervals are 95 %.",
-        f"The Monte-Carlo standard error of a hit probability is at most {percent(error)} with "
-        f"these replicates; ±5 points at a probability of one half would take "
+        f"The Monte-Carlo standard error of a hit probability is at most {100 * error:.0f} points "
+        f"with these replicates; ±5 points at a probability of one half would take "
         f"{replicates_for(0.5)} replicates.",
     ]

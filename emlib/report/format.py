@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING = "–"
+GAP = "\u202f"  # narrow, does not break
 
 
 def percent(value: float) -> str:
@@ -45,7 +46,7 @@ def number(value: float, digits: int = 3) -> str:
         return "0"
     size = abs(value)
     if size >= 10 ** (digits - 1):
-        text = f"{value:,.0f}".replace(",", " ")
+        text = f"{value:,.0f}".replace(",", GAP)
     elif size < 1e-4:
         text = f"{value:.{digits - 1}e}"
     else:
@@ -92,7 +93,22 @@ def seconds(value: float) -> str:
 
 def count(value: int, one: str, many: str | None = None) -> str:
     """``1 block``, ``1 200 blocks``."""
-    return f"{value:,}".replace(",", " ") + f" {one if value == 1 else many or one + 's'}"
+    return f"{whole(value)} {one if value == 1 else many or one + 's'}"
+
+
+def whole(value: int) -> str:
+    """1234567 -> ``1 234 567``."""
+    return f"{value:,}".replace(",", GAP)
+
+
+def given(value: float) -> str:
+    """A number as somebody chose it: 0.001, 2000, without zeros that say nothing."""
+    return whole(int(value)) if float(value).is_integer() else f"{value:g}"
+
+
+def loss(value: float, floor: float) -> str:
+    """A loss in nats; below `floor` it is rounding."""
+    return f"< {given(floor)}" if value < floor else number(value, 2)
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from emlib.report.cells import budget_of
 from emlib.report.contrasts import PRIMARY, SINGLE
-from emlib.report.format import listed, number
+from emlib.report.format import given, listed
 from emlib.report.load import SETTING
 
 
@@ -24,7 +24,7 @@ def headline(study: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[str
     if not len(rivals):
         return [_alone(study, tables["cells"])]
     budget = budget_of(study)
-    within = f"within {number(budget)} E-steps" if np.isfinite(budget) else "with all restarts"
+    within = f"within {given(budget)} E-steps" if np.isfinite(budget) else "with all restarts"
     primary = rivals[rivals["estimand"] == PRIMARY]
     single = rivals[rivals["estimand"] == SINGLE]
     opening = _answer(primary, f"finds the reference optimum {within}", "find")

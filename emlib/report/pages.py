@@ -52,7 +52,7 @@ def page(study: dict[str, Any], tables: Tables, figures: dict[str, str]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"count": fmt.count, "listed": fmt.listed, "number": fmt.number}
+    environment.filters |= {"count": fmt.count, "listed": fmt.listed, "whole": fmt.whole}
     safe = {name: Markup(svg) for name, svg in figures.items()}  # drawn here, escaped by vega
     template = environment.get_template("report.html")
     return template.render(context(study, tables), figures=safe, sections=SECTIONS)
@@ -70,8 +70,8 @@ def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
         "headline": headline(study, tables),
         "ademp": ademp(study, cells),
         "coverage": coverage(tables["coverage"], cells),
-        "budget": fmt.number(budget) if budget < float("inf") else None,
-        "tolerance": fmt.number(float(study["hit_tolerance"])),
+        "budget": fmt.given(budget) if budget < float("inf") else None,
+        "tolerance": fmt.given(float(study["hit_tolerance"])),
         "baseline": study["baseline"],
         "look": look,
         "real": [n for n, spec in study["datasets"].items() if not is_generated(spec)],

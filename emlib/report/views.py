@@ -50,7 +50,7 @@ def result_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str,
             {
                 "missingness": name,
                 "conditional": bool(part["conditional"].any()),
-                "rows": [_result(row, primary) for row in part.itertuples()],
+                "rows": [_result(row, primary, look.tolerance / 10) for row in part.itertuples()],
             }
             for name, part in rows.groupby("missingness", sort=False)
         ]
@@ -58,7 +58,7 @@ def result_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str,
     return groups
 
 
-def _result(row: Any, primary: pd.DataFrame) -> dict[str, Any]:
+def _result(row: Any, primary: pd.DataFrame, floor: float) -> dict[str, Any]:
     known = row.cell_id in primary.index
     against = primary.loc[row.cell_id] if known else None
     return {
@@ -75,10 +75,10 @@ def _result(row: Any, primary: pd.DataFrame) -> dict[str, Any]:
         "start": "" if row.oracle else fmt.percents(row.start_rate, row.start_low, row.start_high),
         "ert": fmt.interval(row.ert, row.ert_low, row.ert_high),
         "ert_seconds": fmt.seconds(row.ert_seconds),
-        "loss": fmt.number(row.loss_median, 2),
+        "loss": fmt.loss(row.loss_median, floor),
         "loss_flags": _loss_flags(row),
-        "cost": fmt.number(row.e_steps_init_median, 2),
-        "work": fmt.number(row.e_steps_median),
+        "cost": fmt.given(round(row.e_steps_init_median, 1)),
+        "work": fmt.given(round(row.e_steps_median, 1)),
     }
 
 
@@ -86,7 +86,7 @@ def _hit_flags(row: Any) -> list[str]:
     """What spoils a hit rate: optima that do not count, rates without randomness."""
     flags = []
     if row.spurious_above:
-        flags.append(f"spurious {row.spurious_above}")
+        flags.append(f"{row.spurious_above} spurious")
     if row.deterministic and row.conditional:
         flags.append("deterministic: known, not estimated")
     return flags
@@ -94,9 +94,9 @@ def _hit_flags(row: Any) -> list[str]:
 
 def _loss_flags(row: Any) -> list[str]:
     ended = {name: getattr(row, f"status_{name}") for name in STATUSES if name != "converged"}
-    flags = [f"{name} {count}" for name, count in ended.items() if count]
+    flags = [f"{count} {name}" for name, count in ended.items() if count]
     if row.flag_slow_tail:
-        flags.append(f"slow_tail {row.flag_slow_tail}")
+        flags.append(f"{row.flag_slow_tail} slow_tail")
     return flags
 
 
@@ -205,7 +205,7 @@ def worst_rows(worst: pd.DataFrame) -> list[dict[str, Any]]:
 
 def variant_name(variant: str, value: float) -> str:
     """What a variant of the sensitivity analysis changes."""
-    return VARIANTS[variant].format(fmt.number(value))
+    return VARIANTS[variant].format(fmt.given(value))
 
 
 def sensitivity_rows(summary: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,6 +19,8 @@ AXES = ("dataset", "missingness", "model", "init", "algorithm")
 PARAMS = ("dataset", "missingness", "mechanism", "rate", "model", "init", "algorithm")
 COMPARED = ["dataset", "missingness", "model"]
 CELL_CURVES = ("loss_median", "loss_q25", "loss_q75", "loglik_median")
+TABLES = ("cells", "estimation", "curves", "hits")
+MEASURES = ("ari", "parameter_error", "imputation_rmse")
 FIT_POINTS = 100
 FIT_METRICS = (
     "loglik_polished",
@@ -27,10 +29,8 @@ FIT_METRICS = (
     "n_iter",
     "e_steps",
     "seconds",
-    "ari",
-    "parameter_error",
-    "imputation_rmse",
     "bic",
+    *MEASURES,
 )
 
 
@@ -69,11 +69,12 @@ def read_study(study_dir: Path) -> StudyFiles:
         If the study has not been planned, its tables have not been made, or a file is damaged.
     """
     paths = StudyPaths(study_dir)
-    tables = [paths.tables / f"{name}.parquet" for name in ("cells", "curves", "hits")]
-    for path, remedy in [(paths.study, "snakemake"), *((table, "snakemake") for table in tables)]:
+    tables = [paths.tables / f"{name}.parquet" for name in TABLES]
+    for path in (paths.study, *tables):
         if not path.is_file():
-            raise StoreError(f"{path}: no such file; run {remedy} first, then mirror the study")
-    cells, cell_curves, hits = (files.read_table(path).to_pandas() for path in tables)
+            raise StoreError(f"{path}: no such file; a study is mirrored once its tables are made")
+    cells, estimation, cell_curves, hits = (files.read_table(path).to_pandas() for path in tables)
+    cells = cells.merge(estimation[["cell_id", *MEASURES]], on="cell_id", how="left")
     study = load_study(paths.root)
     fits = _fits(paths, hits)
     chosen = _chosen(fits, study["tracking"]["runs"])
@@ -162,7 +163,6 @@ def _cell_record(
         start=_milliseconds(fits["started"].min(), source.written),
         end=_milliseconds(fits["ended"].max(), source.written),
     )
-    record.tag("oracle", bool(cell["oracle"]))
     for name in PARAMS:
         record.param(name, cell[name])
     for axis in AXES:
@@ -170,9 +170,10 @@ def _cell_record(
         record.param(axis, {key: value for key, value in settings.items() if key not in PARAMS})
     for name in ("seed", "stopping", "budget"):
         record.param(name, study[name])
-    named = {*PARAMS, "cell_id", "oracle"}
     for name, value in cell.items():
-        if name not in named and isinstance(value, (bool, int, float)):
+        if isinstance(value, bool):
+            record.tag(name, value)
+        elif isinstance(value, (int, float)) and name not in PARAMS:
             final = name.startswith(("loglik_", "loss_"))
             record.metric(f"final_{name}" if final else name, value)
     if curves is not None:

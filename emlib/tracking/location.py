@@ -51,6 +51,6 @@ def without_secrets(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return re.split(r"[?#]", uri)[0]
-    if not scheme.startswith("sqlite"):
-        rest = rest.rpartition("@")[2]
-    return scheme + separator + re.split(r"[?#]", rest)[0]
+    if scheme.startswith("sqlite"):
+        return scheme + separator + rest.partition("?")[0]
+    return scheme + separator + re.split(r"[?#]", rest.rpartition("@")[2])[0]

@@ -2,22 +2,20 @@
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from emlib.errors import ConfigError
 
 
 def sqlite_path(uri: str) -> Path | None:
     """The file of a SQLite URI (relative ones start at the working folder); None for others."""
-    parts = urlsplit(uri)
-    if parts.scheme.partition("+")[0] != "sqlite" or not parts.path.strip("/"):
-        return None
-    return Path(unquote(parts.path).removeprefix("/"))
+    found = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", uri)
+    return Path(found[1]) if found else None
 
 
 @contextmanager

@@ -62,7 +62,8 @@ def replay(fit_id: str, results: Path) -> None:
     """Run one fit again, outside Snakemake, and print its climb."""
     from emlib.study.replay import replay_fit
 
-    replay_fit(fit_id, results)
+    if not replay_fit(fit_id, results):
+        sys.exit(1)
 
 
 @main.command()

@@ -107,8 +107,8 @@ def block_tables(
         (task, record) for task, record in zip(tasks, records, strict=True) if not _is_fit(task)
     ]
     tables = {
-        "fits": [_fit_row(task, record) for task, record in fits],
-        "curves": [row for task, record in fits for row in _curve_rows(task, record)],
+        "fits": [fit_row(task, record) for task, record in fits],
+        "curves": [row for task, record in fits for row in fit_curve(task, record)],
         "timings": [_timing_row(task, record) for task, record in fits],
         "references": reference_rows(searches),
         "params": _params_rows(fits, keep_params),
@@ -128,7 +128,8 @@ def _dead(task: Task, death: Death) -> Row:
     return {"provisional": True, task.kind: outcome}
 
 
-def _fit_row(task: Task, record: Row) -> Row:
+def fit_row(task: Task, record: Row) -> Row:
+    """A fit's row of ``fits``."""
     return {
         "fit_id": task.identity,
         "data_id": task.data_id,
@@ -138,7 +139,8 @@ def _fit_row(task: Task, record: Row) -> Row:
     }
 
 
-def _curve_rows(task: Task, record: Row) -> Iterable[Row]:
+def fit_curve(task: Task, record: Row) -> Iterable[Row]:
+    """A fit's rows of ``curves``; none if it never climbed."""
     curve = record.get("curve")
     if not curve:
         return

@@ -191,8 +191,14 @@ def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
         "e_steps_polish": 0.0 if polished is None else float(polished.e_steps),
         **_scores(case, result),
     }
-    params = {"start": _packed(model, start.params), "final": _packed(model, result.params)}
-    return {"fit": row, "curve": curve(result, start.e_steps), "params": params}
+    record = {"fit": row, "curve": curve(result, start.e_steps)}
+    if result.params is not None:
+        ends = {"start": start.params, "final": result.params}
+        record["params"] = {
+            name: _floats(model.pack(params, coordinates="natural"))
+            for name, params in ends.items()
+        }
+    return record
 
 
 def remaining(budget: Mapping[str, Any], spent: float) -> Budget:
@@ -233,22 +239,17 @@ def _scores(case: Case, result: Climb) -> Record:
     model, table, params = case.model, case.table, result.params
     free = model.n_parameters(table.d)
     scores = {"bic": -2.0 * float(result.loglik) + free * math.log(table.total_weight)}
+    _, responsibilities, completed = model.posterior(params, table)
     if case.labels is not None:
-        classes = model.responsibilities(params, table).argmax(axis=1)
-        scores["ari"] = adjusted_rand(classes, case.labels)
+        scores["ari"] = adjusted_rand(responsibilities.argmax(axis=1), case.labels)
     if case.truth is not None and case.accepts_truth:
         truth = case.truth
         scores["parameter_error"] = parameter_error(
             params.means, truth["means"], truth["covariances"]
         )
     if case.hidden.any():
-        imputed = model.impute(params, table)
-        scores["imputation_rmse"] = imputation_rmse(imputed, case.values, case.hidden)
+        scores["imputation_rmse"] = imputation_rmse(completed, case.values, case.hidden)
     return scores
-
-
-def _packed(model: Any, params: Any) -> array[float]:
-    return _floats(model.pack(params, coordinates="natural"))
 
 
 def curve(result: Climb, spent: float) -> Record:

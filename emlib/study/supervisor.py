@@ -1,4 +1,4 @@
-"""Runs one block: supervises the worker that computes its fits, keeps each as it ends, writes files.
+"""Runs one block: supervises its worker, keeps each fit as it ends, writes the five files.
 
 Standard library only while fits run, so that it outlives whatever kills its worker: a fit that
 hangs, crashes, exits or eats the memory becomes a row, and the block goes on.

@@ -1,0 +1,1 @@
+"""The mirror of finished studies into MLflow."""

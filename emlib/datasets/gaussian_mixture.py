@@ -21,11 +21,14 @@ TOLERANCE = 1e-4
 TRIES = 100
 """How many mixtures are drawn before the wanted overlap is given up."""
 
+_STEPS = 12
+
 
 class Generator(Protocol):
     """What a generator of datasets offers; ``settings`` is the dataset's mapping."""
 
     keys: ClassVar[tuple[str, ...]]
+    required: ClassVar[tuple[str, ...]]
 
     def check(self, settings: Mapping[str, Any]) -> Mistakes:
         """Return (path, message) for every wrong setting."""
@@ -193,7 +196,11 @@ def _scales(truth: Truth, wanted: Mapping[str, float]) -> FloatArray | None:
 def _solve(
     truth: Truth, name: str, target: float, scales: FloatArray, moving: npt.NDArray[np.bool_]
 ) -> FloatArray | None:
-    """Multiply the scales of the moving components until the statistic meets the target."""
+    """Multiply the scales of the moving components until the statistic meets the target.
+
+    Where some components stay, the largest overlap is already the one wanted: a search that has
+    to raise it is given up.
+    """
 
     def scaled(log_c: float) -> FloatArray:
         return np.where(moving, scales * np.exp(log_c), scales)
@@ -201,13 +208,18 @@ def _solve(
     def excess(log_c: float) -> float:
         return float(getattr(_overlap_scaled(truth, scaled(log_c)), name)) - target
 
-    step, low = np.log(4.0), 0.0
-    rising = excess(low) < 0
-    for _ in range(40):
-        high = low + step if rising else low - step
-        if (excess(high) < 0) != rising:
+    here = _overlap_scaled(truth, scales)
+    highest = np.inf if moving.all() else here.max * (1 + TOLERANCE)
+    rising = getattr(here, name) < target
+    low, step = 0.0, np.log(4.0) if rising else -np.log(4.0)
+    for _ in range(_STEPS):
+        high = low + step
+        found = _overlap_scaled(truth, scaled(high))
+        if (getattr(found, name) < target) != rising:
             root = brentq(excess, min(low, high), max(low, high), xtol=1e-9, rtol=1e-9)
             return scaled(root)
+        if rising and found.max > highest:
+            return None
         low = high
     return None
 

@@ -36,7 +36,7 @@ def configure_cache() -> Path:
     Path
         ``<cache>/<kernel fingerprint>-<numba version>-<processor>``, exported as NUMBA_CACHE_DIR.
     """
-    from llvmlite.binding import get_host_cpu_name
+    from llvmlite.binding import get_host_cpu_name  # type: ignore[import-untyped]
 
     name = f"{kernel_fingerprint()[:16]}-{version('numba')}-{get_host_cpu_name() or 'unknown'}"
     folder = cache_base() / name

@@ -20,7 +20,7 @@ from emlib.study.components import (
     settings_of,
     split,
 )
-from emlib.study.mistakes import Mistakes, check_id, shown, unknown
+from emlib.study.mistakes import Mistakes, Place, check_id, shown, unknown
 
 
 def check_axes(raw: Mapping[str, Any], mistakes: Mistakes) -> None:
@@ -74,7 +74,7 @@ def _check_component(section: str, key: str, given: Any, mistakes: Mistakes) -> 
         _check_built(section, key, name, settings, mistakes)
 
 
-def _check_type(place: list[str | int], value: Any, kind: Any, mistakes: Mistakes) -> None:
+def _check_type(place: Place, value: Any, kind: Any, mistakes: Mistakes) -> None:
     try:
         _adapter(kind).validate_python(value, strict=None if _lists(value) else True)
     except ValidationError as error:
@@ -135,7 +135,7 @@ def _check_missingness(
 ) -> None:
     from emlib.datasets import check_mechanism
 
-    place = ["missingness", i]
+    place: list[str | int] = ["missingness", i]
     name = line.get("mechanism")
     if name is None:
         mistakes.add([*place, "mechanism"], f"missing; one of {', '.join(mechanisms())}")

@@ -87,7 +87,7 @@ def _written(kind: Any) -> Any:
 
 def resolved_axis(section: str, axis: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Id -> its name in the registry and its full settings; inits also say what they are."""
-    result = {}
+    result: dict[str, dict[str, Any]] = {}
     for key, given in axis.items():
         name, settings = split(section, key, given)
         entry = registry(section)[name]

@@ -33,42 +33,52 @@ class _Section(BaseModel):
 class Stopping(_Section):
     """When a climb has arrived."""
 
-    tol: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        1e-3, description="Predicted remaining gain, in nats, below which a climb has converged."
-    )
-    max_iter: Whole = Field(1000, description="Most iterations of a climb.")
+    tol: Annotated[
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="Predicted remaining gain, in nats, below which a climb has converged.",
+        ),
+    ] = 1e-3
+    max_iter: Annotated[Whole, Field(description="Most iterations of a climb.")] = 1000
 
 
 class Budget(_Section):
     """What one fit may spend."""
 
-    e_steps: Positive | None = Field(
-        None, description="Full-data E-step equivalents, the init's own included; null: no limit."
-    )
-    seconds: Positive | None = Field(
-        None, description="Soft limit in seconds: results then depend on the machine's speed."
-    )
-    hard_seconds: Positive = Field(
-        60.0, description="A fit still running after this long is killed (status timeout)."
-    )
+    e_steps: Annotated[
+        Positive | None,
+        Field(description="Passes over all data, the init's own included; null: no limit."),
+    ] = None
+    seconds: Annotated[
+        Positive | None,
+        Field(description="Soft limit; results then depend on the machine's speed."),
+    ] = None
+    hard_seconds: Annotated[
+        Positive, Field(description="A fit that runs longer is killed (status timeout).")
+    ] = 60.0
 
 
 class Reference(_Section):
     """The search for the reference optimum of each data set."""
 
-    starts: Whole = Field(20, description="Mixed starts.")
-    e_steps: Positive = Field(5000.0, description="Full-data E-step equivalents in all.")
+    starts: Annotated[Whole, Field(description="Mixed starts.")] = 20
+    e_steps: Annotated[
+        Positive, Field(description="Passes over all data, all its starts together.")
+    ] = 5000.0
 
 
 class Tracking(_Section):
     """The mirror into MLflow."""
 
-    uri: str | None = Field(
-        None, description="Tracking URI; null: the SQLite file results/mlflow.db."
-    )
-    runs: Literal["best", "all", "none"] = Field(
-        "best", description="Child runs: the best start of each replicate, all fits, or none."
-    )
+    uri: Annotated[
+        str | None, Field(description="Tracking URI; null: the SQLite file results/mlflow.db.")
+    ] = None
+    runs: Annotated[
+        Literal["best", "all", "none"],
+        Field(description="Runs for the best start of each replicate, all fits, or none."),
+    ] = "best"
 
 
 class Config(_Section):
@@ -80,7 +90,7 @@ class Config(_Section):
         description="Id -> {table: ...}, {csv: ...} or {generator: ...}."
     )
     missingness: Annotated[list[dict[str, Any]], Field(min_length=1)] = Field(
-        default_factory=lambda: [{"mechanism": "none"}],
+        default=[{"mechanism": "none"}],
         description="Mechanisms, each at one rate or at a list of rates.",
     )
     models: Annotated[Axis, Field(min_length=1)] = Field(
@@ -90,7 +100,7 @@ class Config(_Section):
         description="Id -> settings; the id is the strategy unless `init:` names one."
     )
     algorithms: Annotated[Axis, Field(min_length=1)] = Field(
-        default_factory=lambda: {"em": None},
+        default={"em": None},
         description="Id -> settings; the id is the algorithm unless `algorithm:` names one.",
     )
     exclude: list[dict[str, Ids]] = Field(
@@ -102,16 +112,16 @@ class Config(_Section):
         10, description="Replicates in one job; frozen by the study's first plan."
     )
     baseline: str = Field("random", description="Id of the init that the others are compared to.")
-    stopping: Stopping = Field(default_factory=Stopping)
-    budget: Budget = Field(default_factory=Budget)
-    reference: Reference = Field(default_factory=Reference)
+    stopping: Stopping = Stopping()
+    budget: Budget = Budget()
+    reference: Reference = Reference()
     hit_tolerance: Positive = Field(
         1e-3, description="A fit within so many nats of the reference is a hit."
     )
     keep_params: Literal["best", "all", "none"] = Field(
         "best", description="Fits whose start and end parameters are kept."
     )
-    tracking: Tracking = Field(default_factory=Tracking)
+    tracking: Tracking = Tracking()
     strict: bool = Field(False, description="Exit with an error if any fit did not converge.")
 
     def resolved(self) -> dict[str, Any]:
@@ -149,8 +159,9 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
         Its text lists every mistake, one a line: file, place, what was found, what is allowed.
     """
     name = file_name(path)
-    raw = merge(read_yaml(Path(path), name), overrides or {})
     mistakes = Mistakes(name)
+    values, mistakes.lines = read_yaml(Path(path), name)
+    raw = merge(values, overrides or {})
     config = None
     try:
         config = Config.model_validate(raw)
@@ -171,7 +182,10 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
         key, equals, text = argument.partition("=")
         if not equals:
             raise ConfigError(f"--config {argument}: expected key=value")
-        values = merge(values, {key.strip(): parse_yaml(text, f"--config {key.strip()}")})
+        value, mistakes = parse_yaml(text, f"--config {key.strip()}")
+        if mistakes:
+            raise ConfigError("\n".join(mistakes))
+        values = merge(values, {key.strip(): value})
     return values
 
 

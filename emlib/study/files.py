@@ -64,15 +64,16 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 
 
-Rows = pa.Table | Mapping[str, Sequence[Any]] | Iterable[Mapping[str, Any]]
+Rows = Mapping[str, Sequence[Any]] | Iterable[Mapping[str, Any]]
+"""Columns by name, or rows as mappings; a pyarrow Table will do as well."""
 
 
-def write_table(path: Path, rows: Rows, schema: str | pa.Schema) -> None:
+def write_table(path: Path, rows: Rows | pa.Table, schema: str | pa.Schema) -> None:
     """Write ``table_bytes(rows, schema)``; the file appears whole or not at all."""
     write_bytes(Path(path), table_bytes(rows, schema))
 
 
-def table_bytes(rows: Rows, schema: str | pa.Schema) -> bytes:
+def table_bytes(rows: Rows | pa.Table, schema: str | pa.Schema) -> bytes:
     """Content of a parquet file; the same rows give the same bytes.
 
     Parameters

@@ -63,7 +63,7 @@ def library_versions() -> dict[str, str]:
     """Versions of numpy, scipy, numba and the BLAS below them."""
     import numpy as np
 
-    blas = np.__config__.CONFIG["Build Dependencies"]["blas"]  # type: ignore[attr-defined]
+    blas = np.__config__.CONFIG["Build Dependencies"]["blas"]
     versions = {name: version(name) for name in ("numpy", "scipy", "numba")}
     return {**versions, "blas": f"{blas.get('name')} {blas.get('version')}"}
 

@@ -7,6 +7,7 @@ a block whose processor has no cache yet compiles for itself.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from emlib.study import grid
 from emlib.study.atomic import write_text
@@ -37,7 +38,7 @@ def _exercise(model: dict, inits: list[dict], algorithms: list[dict]) -> None:
     values = rng.standard_normal((500, 3)) + 4.0 * rng.integers(0, 3, 500)[:, None]
     values[::5, 0] = np.nan
     table = Table.from_array(values)
-    built = make_model(model["family"], model["settings"]).prepare(table)
+    built: Any = make_model(model["family"], model["settings"]).prepare(table)
     for init in inits:
         start = make_init(init["init"], init["settings"])(built, table, rng)
         for algorithm in algorithms:

@@ -33,6 +33,10 @@ class _Loader(yaml.SafeLoader):
         super().__init__(stream)
         self.mistakes: list[tuple[int, str]] = []
 
+    def construct_decimal(self, node: yaml.ScalarNode) -> int:
+        """A whole number; a leading zero does not make it octal."""
+        return int(self.construct_scalar(node))
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         if not isinstance(node, yaml.MappingNode):
             return super().construct_mapping(node, deep=deep)
@@ -62,12 +66,10 @@ for _tag, _pattern, _first in (
     ("merge", re.compile(r"^<<$"), ["<"]),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
-_Loader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
-)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_decimal)
 
 
-def read_yaml(path: Path, name: str) -> dict[str, Any]:
+def read_yaml(path: Path, name: str) -> tuple[dict[str, Any], list[str]]:
     """Read a config file.
 
     Parameters
@@ -76,10 +78,16 @@ def read_yaml(path: Path, name: str) -> dict[str, Any]:
     name : str
         What errors call the file.
 
+    Returns
+    -------
+    values : dict
+    mistakes : list of str
+        Keys that are given twice, or are not text: each with its line.
+
     Raises
     ------
     ConfigError
-        If there is no such file, it is not YAML, or a key is given twice: each with its line.
+        If there is no such file, or it is not YAML.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -87,16 +95,16 @@ def read_yaml(path: Path, name: str) -> dict[str, Any]:
         raise ConfigError(f"{name}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name}: cannot be read as UTF-8 text ({error})") from None
-    value = parse_yaml(text, name)
+    value, mistakes = parse_yaml(text, name)
     if value is None:
         raise ConfigError(f"{name}: empty; a study needs at least datasets, models and inits")
     if not isinstance(value, dict):
         raise ConfigError(f"{name}: expected keys and values, found {type(value).__name__}")
-    return value
+    return value, mistakes
 
 
-def parse_yaml(text: str, name: str) -> Any:
-    """Parse one YAML document; errors as in ``read_yaml``."""
+def parse_yaml(text: str, name: str) -> tuple[Any, list[str]]:
+    """Parse one YAML document; mistakes and errors as in ``read_yaml``."""
     loader = None
     try:
         loader = _Loader(text)
@@ -111,7 +119,4 @@ def parse_yaml(text: str, name: str) -> Any:
     finally:
         if loader is not None:
             loader.dispose()
-    if loader.mistakes:
-        mistakes = sorted(set(loader.mistakes))
-        raise ConfigError("\n".join(f"{name}: line {line}: {text}" for line, text in mistakes))
-    return value
+    return value, [f"{name}: line {line}: {text}" for line, text in sorted(set(loader.mistakes))]

@@ -198,8 +198,8 @@ def _solve(
 ) -> FloatArray | None:
     """Multiply the scales of the moving components until the statistic meets the target.
 
-    Where some components stay, the largest overlap is already the one wanted: a search that has
-    to raise it is given up.
+    Where some components stay, the largest overlap is already the one wanted. A search upwards is
+    given up where it raises that one, or where the statistic falls again.
     """
 
     def scaled(log_c: float) -> FloatArray:
@@ -210,7 +210,8 @@ def _solve(
 
     here = _overlap_scaled(truth, scales)
     highest = np.inf if moving.all() else here.max * (1 + TOLERANCE)
-    rising = getattr(here, name) < target
+    reached = getattr(here, name)
+    rising = reached < target
     low, step = 0.0, np.log(4.0) if rising else -np.log(4.0)
     for _ in range(_STEPS):
         high = low + step
@@ -218,9 +219,9 @@ def _solve(
         if (getattr(found, name) < target) != rising:
             root = brentq(excess, min(low, high), max(low, high), xtol=1e-9, rtol=1e-9)
             return scaled(root)
-        if rising and found.max > highest:
+        if rising and (found.max > highest or getattr(found, name) <= reached):
             return None
-        low = high
+        low, reached = high, getattr(found, name)
     return None
 
 

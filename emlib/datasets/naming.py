@@ -19,7 +19,8 @@ def unknown_name(name: Any, allowed: Iterable[str], what: str, owner: str = "") 
     known = list(allowed)
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {name!r}{owner and f' of {owner}'}{hint} (allowed: {', '.join(known) or 'none'})"
+    place = f" of {owner}" if owner else ""
+    return f"unknown {what} {name!r}{place}{hint} (allowed: {', '.join(known) or 'none'})"
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -91,7 +91,7 @@ def misclassification(
 
     With the rows of component i written as mean plus ``V z``, where ``V V' = own`` and
     ``V' other^-1 V = diag(lambda)``, the condition reads
-    ``sum (lambda - 1) z^2 + 2 lambda delta z < 2 log_ratio - log|diag(lambda)| - sum lambda
+    ``sum (lambda - 1) z^2 + 2 lambda delta z < 2 log_ratio + log|diag(lambda)| - sum lambda
     delta^2``, with ``delta = V^-1 difference``.
 
     Parameters
@@ -108,5 +108,5 @@ def misclassification(
     ratios, directions = eigh(inner.T @ inner)
     ratios = np.where(np.abs(ratios - 1) < _SAME, 1.0, ratios)
     delta = directions.T @ solve_triangular(own_factor, difference, lower=True)
-    threshold = 2 * log_ratio - np.sum(np.log(ratios)) - np.sum(ratios * delta**2)
+    threshold = 2 * log_ratio + np.sum(np.log(ratios)) - np.sum(ratios * delta**2)
     return quadratic_form_cdf(ratios - 1, 2 * ratios * delta, float(threshold))

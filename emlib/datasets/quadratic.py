@@ -7,6 +7,7 @@ decays (Rice 1980, SIAM J. Sci. Stat. Comput. 1, 438-448; Helstrom 1983, Automat
 trapezoidal sum converges geometrically, also far in a tail and for one or two terms.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,7 @@ def _upper_tail(a: FloatArray, b: FloatArray, q: float) -> Probability:
     curvature = np.sum(2 * (a / left) ** 2 + b**2 / left**3) + 1 / saddle**2
     width = 1 / np.sqrt(curvature)
 
-    def integrand(u: FloatArray, slope: float) -> npt.NDArray[np.complex128]:
+    def integrand(u: FloatArray, slope: float | FloatArray) -> npt.NDArray[np.complex128]:
         """Logarithm of the integrand times the path's derivative, relative to the saddle."""
         path = saddle + width * (1j * np.sinh(u) + slope * (np.cosh(u) - 1))
         step = 1j * np.cosh(u) + slope * np.sinh(u)
@@ -122,15 +123,14 @@ def _saddle(a: FloatArray, b: FloatArray, q: float) -> float | None:
     return None
 
 
-def _best_path(integrand) -> tuple[float, float]:
+def _best_path(integrand: Callable[..., npt.NDArray[np.complex128]]) -> tuple[float, float]:
     """Choose the slope whose path is left soonest, among those that add up without cancelling."""
     u = np.arange(0.0, _REACH, 0.5)
-    found = []
-    for slope in _SLOPES:
-        size = integrand(u, slope).real
-        mass = np.logaddexp.reduce(size)
-        large = np.flatnonzero(size >= size.max() - 40)
-        found.append((mass, u[min(large[-1] + 1, u.size - 1)], slope))
-    least = min(mass for mass, _, _ in found)
-    reach, slope = min((reach, slope) for mass, reach, slope in found if mass < least + 1)
-    return slope, float(reach)
+    sizes = integrand(u, np.array(_SLOPES)[:, None]).real
+    masses = np.logaddexp.reduce(sizes, axis=1)
+    large = sizes >= sizes.max(axis=1, keepdims=True) - 40
+    last = u.size - 1 - large[:, ::-1].argmax(axis=1)
+    reaches = u[np.minimum(last + 1, u.size - 1)]
+    sound = masses < masses.min() + 1
+    best = int(np.where(sound, reaches, np.inf).argmin())
+    return _SLOPES[best], float(reaches[best])

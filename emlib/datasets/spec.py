@@ -7,7 +7,7 @@ import numpy as np
 
 from emlib.datasets.csvfile import read_csv
 from emlib.datasets.dataset import Dataset, DatasetInfo
-from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator, Generator
+from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator, Generator, Truth
 from emlib.datasets.naming import Mistakes, unknown_name
 from emlib.datasets.tables import TABLES, load_table
 from emlib.errors import ConfigError
@@ -90,6 +90,7 @@ def draw_dataset(
     spec: Mapping[str, Any],
     parameter_rng: np.random.Generator | None = None,
     row_rng: np.random.Generator | None = None,
+    truth: Truth | None = None,
 ) -> Dataset:
     """Draw one replicate of a dataset, or load it where it is a real table.
 
@@ -101,6 +102,8 @@ def draw_dataset(
         Keyed without the replicate: all replicates come from the same parameters. Generators only.
     row_rng : numpy.random.Generator
         Keyed with the replicate. Generators only.
+    truth : dict of str to ndarray, optional
+        Parameters that :func:`draw_truth` drew before, instead of drawing them again.
 
     Raises
     ------
@@ -114,15 +117,15 @@ def draw_dataset(
         return load_table(spec["table"])
     if "csv" in spec:
         return read_csv(spec["csv"], spec.get("columns"), spec.get("label"))
-    if parameter_rng is None or row_rng is None:
-        raise ConfigError("a generated dataset needs parameter_rng and row_rng")
     generator = GENERATORS[spec["generator"]]
-    return generator.draw_rows(spec, generator.draw_truth(spec, parameter_rng), row_rng)
+    if truth is None and parameter_rng is not None:
+        truth = generator.draw_truth(spec, parameter_rng)
+    if truth is None or row_rng is None:
+        raise ConfigError("a generated dataset needs parameter_rng (or its truth) and row_rng")
+    return generator.draw_rows(spec, truth, row_rng)
 
 
-def draw_truth(
-    spec: Mapping[str, Any], parameter_rng: np.random.Generator
-) -> dict[str, np.ndarray] | None:
+def draw_truth(spec: Mapping[str, Any], parameter_rng: np.random.Generator) -> Truth | None:
     """Draw only a generator's parameters, as ``Dataset.truth`` has them; None for a real table."""
     _require_sound(spec)
     if "generator" not in spec:

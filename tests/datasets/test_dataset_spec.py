@@ -58,7 +58,7 @@ def test_a_generator_without_random_numbers_is_an_error():
         "n_components": 2,
         "overlap": {"max": 0.1},
     }
-    with pytest.raises(ConfigError, match="needs parameter_rng and row_rng"):
+    with pytest.raises(ConfigError, match="needs parameter_rng"):
         draw_dataset(spec)
 
 

@@ -87,6 +87,13 @@ def test_the_same_seeds_give_the_same_bits():
     assert one.truth["covariances"].tobytes() == two.truth["covariances"].tobytes()
 
 
+def test_a_truth_drawn_once_gives_the_same_rows():
+    wanted = spec()
+    whole = draw_dataset(wanted, np.random.default_rng(1), np.random.default_rng(2))
+    again = draw_dataset(wanted, row_rng=np.random.default_rng(2), truth=truth(seed=1))
+    assert whole.values.tobytes() == again.values.tobytes()
+
+
 def test_weights_are_equal_or_given_or_random_above_a_minimum():
     np.testing.assert_allclose(truth()["weights"], 1 / 3)
     np.testing.assert_allclose(truth(weights=[0.2, 0.3, 0.5])["weights"], [0.2, 0.3, 0.5])

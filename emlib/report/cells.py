@@ -98,9 +98,21 @@ def one_data_set(results: Results) -> np.ndarray:
     return np.array(real) & (results.plan["mechanism"] == "none").to_numpy()
 
 
+def deterministic(results: Results) -> np.ndarray:
+    """For each cell, whether its init has one start only, always the same on the same data."""
+    fixed = {name for name, spec in results.study["inits"].items() if spec["deterministic"]}
+    return results.plan["init"].isin(fixed).to_numpy()
+
+
 def is_generated(dataset: dict) -> bool:
     """Whether a dataset's settings name a generator rather than a table."""
     return "generator" in dataset
+
+
+def solved_within(replicates: pd.DataFrame, budget: float) -> np.ndarray:
+    """Which replicates found a hit before their work passed the budget, which may be infinite."""
+    work = replicates["work_to_hit"].to_numpy(float)
+    return np.isfinite(work) & (work <= budget)
 
 
 def hit_rates(
@@ -113,7 +125,7 @@ def hit_rates(
     """
     cell = replicates["cell"].to_numpy()
     trials = np.bincount(cell, minlength=cells)
-    solved = (replicates["work_to_hit"] <= budget).to_numpy()
+    solved = solved_within(replicates, budget)
     hits = np.bincount(cell[solved], minlength=cells)
     low, high = wilson(hits, trials)
     with np.errstate(invalid="ignore"):
@@ -130,15 +142,15 @@ def cell_table(
     """One row a cell of the plan; see results/README.md for the columns."""
     plan, fits, n = results.plan, results.fits, len(results.plan)
     cell = fits["cell"].to_numpy()
-    conditional = one_data_set(results)
-    steady = conditional & (plan["starts"] == 1).to_numpy() & (results.study["restarts"] > 1)
+    conditional, fixed = one_data_set(results), deterministic(results)
     columns = ["cell_id", *SETTING[:2], "mechanism", "rate", "model", "init", "algorithm", "oracle"]
     table = plan[columns].assign(
         conditional=conditional,
-        deterministic=(plan["starts"] == 1) & (results.study["restarts"] > 1),
+        deterministic=fixed,
         fits=np.bincount(cell, minlength=n),
     )
-    table = table.join(hit_rates(replicates, budget_of(results.study), n, steady))
+    budget = budget_of(results.study)
+    table = table.join(hit_rates(replicates, budget, n, conditional & fixed))
     table = table.join(_start_rates(replicates, conditional, n))
     table = table.join(_running_times(replicates, bootstrap, n))
     table = table.join(_quantiles(fits, outcomes, cell, n))

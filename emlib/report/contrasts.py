@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from emlib.report.cells import setting_codes
+from emlib.report.cells import setting_codes, solved_within
 from emlib.report.load import SETTING, Results
 from emlib.report.statistics import Bootstrap, paired_contrasts
 
@@ -24,7 +24,7 @@ def difference_table(
     """
     plan, baseline = results.plan, results.study["baseline"]
     values = {
-        PRIMARY: (replicates["work_to_hit"] <= budget).astype(float),
+        PRIMARY: pd.Series(solved_within(replicates, budget), replicates.index, dtype=float),
         SINGLE: replicates["start_hits"] / replicates["starts"],
     }
     parts = []

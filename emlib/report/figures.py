@@ -5,7 +5,6 @@ The names are also those of the captions of ``snakemake --report`` (rules/captio
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -73,9 +72,8 @@ def placeholder() -> Any:
 
 def to_svg(chart: Any) -> str:
     """A chart as SVG text."""
-    buffer = io.StringIO()
-    chart.save(buffer, format="svg")
-    return buffer.getvalue()
+    version = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
+    return vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=version)
 
 
 def scoped(svg: str, name: str) -> str:

@@ -21,7 +21,8 @@ class Outcomes:
     Attributes
     ----------
     reference : ndarray (n,)
-        Best loglik that counts, raised where the grid found a better one; NaN if there is none.
+        Best loglik that counts, raised where the grid found a better one by more than the
+        tolerance (less is rounding, and would let the grid move its own losses); NaN if none.
     loss : ndarray (n,)
         Reference minus polished loglik, at least 0; infinite for a fit that gave no optimum
         that counts (dead, or `above`).
@@ -40,7 +41,11 @@ class Outcomes:
 
 
 def judge(
-    fits: pd.DataFrame, references: pd.DataFrame, tolerance: float, spurious: bool = False
+    fits: pd.DataFrame,
+    references: pd.DataFrame,
+    tolerance: float,
+    spurious: bool = False,
+    raise_above: float | None = None,
 ) -> Outcomes:
     """Compare every fit with the reference optimum of its data set and model.
 
@@ -52,6 +57,8 @@ def judge(
         A hit is at most this many nats below the reference.
     spurious : bool
         Whether spurious optima count, as references and as hits.
+    raise_above : float, optional
+        A fit raises the reference that it beats by more than this; the tolerance by default.
     """
     code, problems = _problems(fits, references)
     searched = _searched(code[len(fits) :], references, len(problems), spurious)
@@ -63,21 +70,21 @@ def judge(
     if not spurious:
         counts &= ~flagged
     best, by = _best_of(code, loglik, counts, len(problems))
-    raised = (best > searched) | (np.isnan(searched) & np.isfinite(best))
+    least = tolerance if raise_above is None else raise_above
+    raised = (best > searched + least) | (np.isnan(searched) & np.isfinite(best))
     final = np.where(raised, best, searched)
     reference = final[code] if len(fits) else np.empty(0)
     with np.errstate(invalid="ignore"):
         gap = np.where(dead, np.inf, reference - loglik)
         above = (~dead) & flagged & (gap < -tolerance) & (not spurious)
         gap = np.where(np.isnan(gap) | above, np.inf, np.maximum(gap, 0.0))
-    event = raised & ~(best - searched <= tolerance)
     table = problems.assign(
         searched=searched,
         reference=final,
-        raised=event,
-        gain=np.where(event, best - searched, 0.0),
-        raised_by=np.where(event, _ids(fits, by), ""),
-        raised_init=np.where(event, _ids(fits, by, "init"), ""),
+        raised=raised,
+        gain=np.where(raised, best - searched, 0.0),
+        raised_by=np.where(raised, _ids(fits, by), ""),
+        raised_init=np.where(raised, _ids(fits, by, "init"), ""),
     )
     return Outcomes(reference, gap, gap <= tolerance, above, table)
 

@@ -105,6 +105,7 @@ def coverage(blocks: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
     names = [
         {
             "name": f"{row.dataset}/{row.missingness}/{row.model}/{row.block:04d}",
+            "log": f"logs/block/{row.dataset}/{row.missingness}/{row.model}/{row.block:04d}.log",
             "replicates": f"{row.first}–{row.last - 1}",
             "fits": int(row.planned - row.found),
             "what": "all five files" if row.missing.count(",") == 4 else row.missing,

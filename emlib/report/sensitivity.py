@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from emlib.report.cells import budget_of, hit_rates, one_data_set, replicate_table, setting_codes
+from emlib.report.cells import (
+    budget_of,
+    deterministic,
+    hit_rates,
+    one_data_set,
+    replicate_table,
+    setting_codes,
+)
 from emlib.report.contrasts import PRIMARY, difference_table
 from emlib.report.load import Results
 from emlib.report.outcomes import judge
@@ -23,16 +30,15 @@ def sensitivity_table(results: Results, bootstrap: Bootstrap) -> pd.DataFrame:
     """
     study = results.study
     budget, tolerance = budget_of(study), float(study["hit_tolerance"])
-    cells = len(results.plan)
-    steady = one_data_set(results) & (results.plan["starts"] == 1).to_numpy()
-    steady &= study["restarts"] > 1
+    cells, steady = len(results.plan), one_data_set(results) & deterministic(results)
     parts = []
 
     def add(variant: str, value: float, replicates: pd.DataFrame, limit: float) -> None:
         rates = hit_rates(replicates, limit, cells, steady)
         found = difference_table(results, replicates, limit, bootstrap)
         found = found[found["estimand"] == PRIMARY]
-        verdict = results.plan["cell_id"].map(found.set_index("cell_id")["verdict"]).fillna("").to_numpy()
+        verdicts = dict(zip(found["cell_id"], found["verdict"], strict=True))
+        verdict = [verdicts.get(name, "") for name in results.plan["cell_id"]]
         head = pd.DataFrame({"cell_id": results.plan["cell_id"], "variant": variant})
         parts.append(head.assign(value=value).join(rates).assign(verdict=verdict))
 
@@ -40,7 +46,7 @@ def sensitivity_table(results: Results, bootstrap: Bootstrap) -> pd.DataFrame:
     add("primary", tolerance, primary, budget)
     for other in TOLERANCES:
         if not np.isclose(other, tolerance):
-            outcomes = judge(results.fits, results.references, other)
+            outcomes = judge(results.fits, results.references, other, raise_above=tolerance)
             add("tolerance", other, replicate_table(results, outcomes), budget)
     outcomes = judge(results.fits, results.references, tolerance, spurious=True)
     add("spurious", tolerance, replicate_table(results, outcomes), budget)

@@ -1,0 +1,64 @@
+"""Convergence curves are never truncated to survivors."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from emlib.report.convergence import convergence_tables
+from emlib.report.outcomes import judge
+from tests.report.conftest import fit_frame, reference_frame
+
+
+def curves_of(rows, curves):
+    """Tables by iteration and by E-steps of fits with curves (iteration, E-steps, loglik)."""
+    fits = fit_frame(rows)
+    points = [
+        {"fit_id": name, "iteration": k, "e_steps": work, "loglik": loglik}
+        for name, curve in curves.items()
+        for k, work, loglik in curve
+    ]
+    frame = pd.DataFrame(points).astype({"fit_id": "category"})
+    plan = pd.DataFrame({"cell_id": [f"c{k}" for k in range(fits["cell"].max() + 1)]})
+    results = SimpleNamespace(fits=fits, plan=plan, curves=lambda: iter([frame]))
+    return convergence_tables(results, judge(fits, reference_frame(), 1e-3), 1e-3)
+
+
+LONG = [(0, 2.0, -300.0), (10, 12.0, -110.0), (100, 102.0, -100.0)]
+
+
+def test_a_fit_that_stopped_keeps_its_last_loss():
+    short = [(0, 2.0, -150.0), (3, 5.0, -104.0)]
+    table, _ = curves_of([{"loglik_polished": -104.0}, {"cell": 1}], {"f0": short, "f1": LONG})
+    first = table[table["cell_id"] == "c0"].set_index("iteration")["loss_median"]
+    assert first[0] == 50.0
+    assert first[100] == 4.0
+
+
+def test_a_fit_that_failed_without_a_curve_counts_as_infinite_loss():
+    failed = [{"status": "failed", "loglik_polished": np.nan}] * 2
+    table, _ = curves_of([*failed, {}], {"f2": LONG})
+    assert np.isinf(table["loss_median"]).all()
+    assert table["loss_q25"].iloc[-1] == 0.0
+
+
+def test_a_fit_that_degenerates_has_infinite_loss_from_its_end_on():
+    up = [(0, 2.0, -300.0), (10, 12.0, -110.0), (20, 22.0, -40.0)]
+    table, _ = curves_of([{"status": "degenerate"}, {"cell": 1}], {"f0": up, "f1": LONG})
+    first = table[table["cell_id"] == "c0"].set_index("iteration")["loss_median"]
+    assert first[0] == 200.0
+    assert np.isinf(first[100])
+
+
+def test_before_an_init_has_paid_its_cost_there_is_no_loss():
+    _, table = curves_of([{}], {"f0": LONG})
+    assert np.isinf(table.loc[table["e_steps"] < 2.0, "loss_median"]).all()
+    assert (table.loc[table["e_steps"] >= 2.0, "loss_median"] <= 200.0).all()
+
+
+def test_medians_are_over_all_fits_of_a_cell():
+    other = [(0, 2.0, -200.0), (100, 102.0, -120.0)]
+    rows = [{}, {"loglik_polished": -120.0, "start": 1}, {"loglik_polished": -120.0, "start": 2}]
+    table, _ = curves_of(rows, {"f0": LONG, "f1": other, "f2": other})
+    assert table["loss_median"].iloc[-1] == 20.0
+    assert table["loglik_median"].iloc[-1] == -120.0

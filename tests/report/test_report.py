@@ -1,0 +1,192 @@
+"""The page: self-contained, escaped, complete or saying what is missing."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from emlib.errors import StoreError
+from emlib.report.build import build_report, tables_are_current
+from emlib.report.figures import FIGURES
+from emlib.study import grid
+from tests.report.fake_study import FakeStudy
+
+
+class Loads(HTMLParser):
+    """What a page asks the network or the disk for, and the ids it has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "srcset", "data", "poster", "action"):
+                self.sources.append(value)
+            elif name in ("href", "xlink:href"):
+                self.links.append(value)
+            elif name == "id":
+                self.ids.append(value)
+
+
+@pytest.fixture(scope="module")
+def text(whole):
+    return (whole / "report.html").read_text()
+
+
+def test_the_page_loads_nothing_from_anywhere(text):
+    loads = Loads(text)
+    assert loads.sources == []
+    assert not {"link", "iframe", "object", "embed", "img"} & set(loads.tags)
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert all(not re.match(r"\w+:|//", link) for link in loads.links)
+
+
+def test_links_lead_to_files_beside_the_page_or_places_in_it(text, whole):
+    loads = Loads(text)
+    for link in loads.links:
+        assert link[1:] in loads.ids if link.startswith("#") else (whole / link).is_file(), link
+
+
+def test_no_two_elements_share_an_id(text):
+    ids = Loads(text).ids
+    assert len(ids) == len(set(ids))
+
+
+def test_every_figure_is_in_the_page_and_beside_it(text, whole):
+    for name in FIGURES:
+        assert f'id="figure-{name}"' in text
+        assert (whole / "figures" / f"{name}.svg").read_text().startswith("<svg")
+        assert (whole / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert text.count("<svg") == len(FIGURES)
+
+
+def test_every_figure_has_a_caption_for_snakemake():
+    folder = Path(__file__).parents[2] / "rules" / "captions"
+    assert {path.stem for path in folder.glob("*.rst")} == set(FIGURES)
+
+
+def test_sections_come_in_the_order_of_the_design(text):
+    order = ["answer", "design", "coverage", "hits", "profiles", "convergence", "losses", "rates"]
+    order += ["statuses", "sensitivity", "provenance"]
+    places = [text.index(f'<section id="{name}">') for name in order]
+    assert places == sorted(places)
+
+
+def test_the_page_says_what_a_referee_asks(text):
+    for words in (
+        "more often than random in",
+        "replicates would give every interval ±5 points",
+        "one data set: conditional inference",
+        "raised for all",
+        "emlib replay ",
+        "20261123",
+        "Example CPU 3000",
+        "spurious optima included",
+    ):
+        assert words in text, words
+
+
+def test_a_complete_study_gets_its_seal_with_its_counts(whole):
+    seal = json.loads((whole / "complete.json").read_text())
+    assert seal == {"study": "whole", "cells": 66, "blocks": 24, "fits": 6120}
+
+
+@pytest.mark.usefixtures("plain")
+def test_the_same_tables_give_the_same_page(small):
+    build_report(small.write())
+    first = (small.root / "report.html").read_bytes()
+    build_report(small.root)
+    assert (small.root / "report.html").read_bytes() == first
+
+
+def test_names_and_messages_stand_as_text(small):
+    evil = "<img src=x onerror=alert(1)>"
+    small.names = {"kmeans": evil}
+    build_report(small.write())
+    text = (small.root / "report.html").read_text()
+    assert evil not in text
+    assert "&lt;img" in text
+    loads = Loads(text)
+    assert "img" not in loads.tags
+    assert loads.tags.count("script") == 1
+
+
+def test_messages_of_failed_fits_are_escaped(text):
+    assert "needs &lt;at least&gt; as many rows" in text
+    assert "<at least>" not in text
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_partial_report_names_what_is_missing_and_has_no_seal(small):
+    study = small.study()
+    small.write()
+    build_report(small.root)
+    assert small.paths.complete.exists()
+    gone = grid.planned_blocks(small.root)[1]
+    for kind in ("fits", "curves"):
+        names = (gone.dataset, gone.missingness, gone.model, gone.block)
+        small.paths.block(kind, *names).unlink()
+    build_report(small.root, partial=True)
+    text = small.paths.report.read_text()
+    assert "Partial report: 1 of 8 blocks missing" in text
+    assert f"{gone.dataset}/{gone.missingness}/{gone.model}/{gone.block:04d}" in text
+    assert "fits, curves" in text
+    assert not small.paths.complete.exists()
+    assert study["replicates"] == 4
+
+
+@pytest.mark.usefixtures("plain")
+def test_without_partial_a_missing_block_is_an_error_after_the_report(small):
+    small.write()
+    build_report(small.root)
+    next((small.root / "references").rglob("*.parquet")).unlink()
+    with pytest.raises(StoreError, match=r"1 of 8 blocks are missing.*--partial"):
+        build_report(small.root)
+    assert not small.paths.complete.exists()
+    assert "Partial report" in small.paths.report.read_text()
+
+
+def test_a_partial_report_of_nothing_is_still_a_report(small):
+    blocks_of_all = small.write()
+    for path in (blocks_of_all / "fits").rglob("*.parquet"):
+        path.unlink()
+    build_report(small.root, partial=True)
+    text = small.paths.report.read_text()
+    assert "No fits yet" in text
+    assert "8 of 8 blocks missing" in text
+    assert all((small.root / "figures" / f"{name}.svg").is_file() for name in FIGURES)
+
+
+@pytest.mark.usefixtures("plain")
+def test_tables_that_are_behind_the_files_are_computed_again(small):
+    small.write()
+    build_report(small.root)
+    assert tables_are_current(small.paths)
+    small.replicates = 6
+    small.write()
+    assert not tables_are_current(small.paths)
+    build_report(small.root)
+    assert json.loads(small.paths.complete.read_text())["blocks"] == 12
+
+
+@pytest.mark.parametrize("change", ["one_init", "no_baseline", "mechanisms", "one_replicate"])
+def test_unusual_grids_have_reports_too(tmp_path, change):
+    options = {
+        "one_init": {"inits": ("random",)},
+        "no_baseline": {"inits": ("kmeans", "points")},
+        "mechanisms": {"mechanisms": ("mar", "mcar", "mnar"), "rates": (0.0, 0.1, 0.2)},
+        "one_replicate": {"replicates": 1, "restarts": 1},
+    }[change]
+    common = {"datasets": {"low": 0.1}, "inits": ("random", "kmeans"), "replicates": 2}
+    common |= {"rates": (0.0,), "restarts": 2}
+    study = FakeStudy(tmp_path / change, **(common | options))
+    build_report(study.write())
+    assert study.paths.complete.exists()

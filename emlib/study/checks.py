@@ -11,10 +11,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from emlib.datasets import check_mechanism, describe_dataset, draw_dataset
+from emlib.datasets import check_mechanism, describe_dataset, draw_dataset, draw_truth
 from emlib.datasets.dataset import DatasetInfo
 from emlib.errors import EmlibError
-from emlib.study import components, grid
+from emlib.study import components, grid, identity
 from emlib.study.component_checks import place_of
 from emlib.study.config import Config, file_name, load_config
 from emlib.study.mistakes import Mistakes
@@ -53,6 +53,8 @@ def _describe(study: dict[str, Any], mistakes: Mistakes) -> dict[str, DatasetInf
     for name, spec in study["datasets"].items():
         try:
             infos[name] = describe_dataset(spec)
+            # a generator may find only by drawing that the overlap is out of reach
+            draw_truth(spec, identity.rng(study["seed"], *identity.parameter_path(spec)))
         except EmlibError as error:
             for line in str(error).splitlines():
                 mistakes.add(("datasets", name), line)

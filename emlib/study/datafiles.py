@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from emlib.datasets import draw_dataset, draw_mask
+from emlib.datasets import draw_dataset, draw_mask, draw_truth
 from emlib.errors import EmlibError
 from emlib.study import grid, identity
 from emlib.study.files import load_npz, save_npz
@@ -36,12 +36,10 @@ def make_data(study_dir: Path, dataset: str, block: int) -> Path:
     study = grid.load_study(study_dir)
     spec = study["datasets"].get(dataset)
     arrays: dict[str, np.ndarray] = {}
+    truth = draw_truth(spec, identity.rng(study["seed"], *identity.parameter_path(spec)))
     for replicate in _replicates(study_dir, dataset, block):
-        drawn = draw_dataset(
-            spec,
-            identity.rng(study["seed"], *identity.parameter_path(spec)),
-            identity.rng(study["seed"], *identity.row_path(spec, replicate)),
-        )
+        rng = identity.rng(study["seed"], *identity.row_path(spec, replicate))
+        drawn = draw_dataset(spec, row_rng=rng, truth=truth)
         arrays[f"values_{replicate}"] = drawn.values
         if drawn.labels is not None:
             arrays[f"labels_{replicate}"] = drawn.labels

@@ -37,6 +37,7 @@ def test_a_cell_shows_its_settings_its_counts_and_its_median_curves(tiny: Tiny):
     metrics = {"hit_rate": 0.5, "hit_low": 0.2, "hit_high": 0.8, "failures": 0.0, "ari": 0.9}
     metrics |= {"final_loglik_median": -101.5, "final_loglik_q05": -103.0, "status_converged": 4.0}
     assert metrics.items() <= cell.data.metrics.items()
+    assert next(iter(cell.data.metrics)) == "hit_rate"
     assert history(tiny.uri, cell, "loss_median")[0] == (0, 50.0)
     assert not any("+" in key for key in (*cell.data.params, *cell.data.metrics, *cell.data.tags))
 

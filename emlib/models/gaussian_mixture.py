@@ -140,15 +140,14 @@ class GaussianMixtureModel(Model):
         empty = np.flatnonzero(~live.any(axis=0))
         if len(empty):
             raise InvalidData(f"column {empty[0]} has no observed cell: nothing to estimate from")
-        if self.prior is None:
-            spread = np.where(live, data.values, data.first_observed) != data.first_observed
-            constant = np.flatnonzero(~(spread & live).any(axis=0))
-            if len(constant):
-                raise InvalidData(
-                    f"column {constant[0]} is constant in its observed cells"
-                    + (" (n_samples=1)" if rows == 1 else "")
-                    + ": its likelihood is unbounded; drop the column or declare a prior"
-                )
+        varies = live & (data.values != data.first_observed)
+        constant = np.flatnonzero(~varies.any(axis=0))
+        if len(constant):
+            raise InvalidData(
+                f"column {constant[0]} is constant in its observed cells"
+                + (" (n_samples=1)" if rows == 1 else "")
+                + ": its likelihood is unbounded; drop the column"
+            )
         if isinstance(self.prior, str):
             resolved = ConjugatePrior.fraley_raftery(data, self.n_components, self.structure.dense)
             return replace(self, prior=resolved)

@@ -1,0 +1,39 @@
+"""Fixtures that many tests share."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+
+
+@pytest.fixture(scope="session")
+def reference_values():
+    """Published values by id; they are not part of the project."""
+    path = REFERENCE / "reference_values.json"
+    if not path.exists():
+        pytest.skip(f"reference values are not here: {path.name} is kept outside the project")
+    return {case["id"]: case for case in json.loads(path.read_text())}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20261123)
+
+
+def mixture_rows(rng, n, d, k, missing=0.0, scale=1.0, shift=0.0):
+    """Rows of a random mixture with cells missing completely at random."""
+    centres = rng.normal(scale=3.0, size=(k, d))
+    x = centres[rng.integers(k, size=n)] + rng.normal(size=(n, d))
+    x = x * scale + shift
+    x[rng.random(x.shape) < missing] = np.nan
+    return x
+
+
+def random_params(rng, d, k):
+    """Random weights, means and full covariances."""
+    root = rng.normal(size=(k, d, d + 2))
+    covariances = root @ root.transpose(0, 2, 1) / d + 0.3 * np.eye(d)
+    return rng.dirichlet(np.full(k, 3.0)), rng.normal(size=(k, d)) * 2, covariances

@@ -95,7 +95,7 @@ class Case:
 
     def start(self, init: str, settings: Mapping[str, Any], rng: np.random.Generator) -> Any:
         """Parameters and cost that one call of an init gives."""
-        strategy = make_init(init, dict(settings))
+        strategy: Any = make_init(init, dict(settings))
         if strategy.oracle:
             if not self.accepts_truth:
                 raise ValueError(f"init {init!r} needs a truth that the model can start from")

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from small_study import planned_study
 
 from emlib.errors import EmlibError
 from emlib.study.files import read_table, write_table
 from emlib.study.paths import StudyPaths
 from emlib.study.replay import find_fit, replay_fit
 from emlib.study.supervisor import run_block
+from tests.study.small_study import planned_study
 
 IDS = ("drawn", "mcar-0.2", "two", 0)
 

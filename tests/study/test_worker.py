@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from small_study import CONFIG, planned_study
 
 from emlib.errors import EmlibError
 from emlib.study.files import read_table
@@ -20,6 +19,7 @@ from emlib.study.fingerprint import numerics_fingerprint
 from emlib.study.grid import block_fits, load_study, planned_blocks
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
 from emlib.study.supervisor import run_block
+from tests.study.small_study import CONFIG, planned_study
 
 DRAWN = ("drawn", "mcar-0.2", "two", 0)
 REAL = ("faithful", "none", "two", 0)

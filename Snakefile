@@ -7,17 +7,16 @@
 # The rules are in rules/; what they run is `python -m emlib ...`.
 
 from emlib.errors import EmlibError
-from emlib.study.head import PIN_THREADS, WILDCARDS, Head
+from emlib.study.head import DEFAULT_CONFIG, PIN_THREADS, WILDCARDS, Head
+
+try:
+    STUDY = Head(workflow)
+except EmlibError as error:
+    raise WorkflowError(str(error)) from None
 
 if not workflow.configfiles:
 
-    configfile: "config.yaml"
-
-
-try:
-    STUDY = Head(workflow, config)
-except EmlibError as error:
-    raise WorkflowError(str(error)) from None
+    configfile: DEFAULT_CONFIG
 
 
 wildcard_constraints:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,18 @@ WILDCARDS = {
     "block": r"\d+",
 }
 
+DEFAULT_CONFIG = "config.yaml"
 PIN_THREADS = " ".join(f"export {name}={{threads}};" for name in THREAD_VARIABLES) + " "
 """Opens a job's shell command: BLAS and compiled loops get the job's threads and no more."""
 
 
 class Head:
-    """One study as the Snakefile sees it.
+    """One study as the Snakefile sees it; made before Snakemake reads the default config.
 
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
-    config : dict
-        Snakemake's merged config; only ``study`` is read, and only where a job parses again.
+        Of its merged config only ``study`` is used, and only where a job parses again.
 
     Raises
     ------
@@ -48,7 +49,8 @@ class Head:
         If the config cannot be used; the text lists every mistake, one a line.
     """
 
-    def __init__(self, workflow: Any, config: dict[str, Any]) -> None:
+    def __init__(self, workflow: Any) -> None:
+        self._workflow = workflow
         os.environ["PATH"] = os.pathsep.join(
             [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
         )
@@ -56,14 +58,21 @@ class Head:
         self._prepared: dict[str, Any] = {}
         if workflow.is_main_process:
             self._prepared = _prepare(_one_config(workflow), _overrides(workflow))
-            self.paths = StudyPaths(Path(self._prepared["root"]))
-            self.jobs = self._prepared["jobs"]
             self._drop_stale_receipt()
-        else:
-            self.paths = StudyPaths(Path("results") / str(config["study"]))
-            self.jobs = read_json(self.paths.jobs)
 
     # --- the plan, for the rules ---
+
+    @cached_property
+    def paths(self) -> StudyPaths:
+        """Where the study's files are."""
+        if self._prepared:
+            return StudyPaths(Path(self._prepared["root"]))
+        return StudyPaths(Path("results") / str(self._workflow.config["study"]))
+
+    @cached_property
+    def jobs(self) -> dict[str, Any]:
+        """What ``prepare.jobs`` planned: just now in the head, on disk for a job."""
+        return self._prepared["jobs"] if self._prepared else read_json(self.paths.jobs)
 
     @property
     def name(self) -> str:
@@ -73,10 +82,6 @@ class Head:
     def root(self) -> str:
         """The study's folder, as rules write it."""
         return str(self.paths.root)
-
-    @property
-    def families(self) -> list[str]:
-        return list(self.jobs["kernels"])
 
     def job(self, kind: str, *names: str) -> Any:
         """Digests of one job of ``data``, ``masks`` or ``blocks``.
@@ -152,7 +157,7 @@ def _one_config(workflow: Any) -> Path:
     """The one config file of this run."""
     flags = ("--configfile", "--configfiles")
     given = [arg for arg in sys.argv if arg.split("=")[0] in flags]
-    files = [str(path) for path in workflow.configfiles]
+    files = [str(path) for path in workflow.configfiles] or [DEFAULT_CONFIG]
     if len(files) != 1 or len(given) > 1:
         found = f"found {', '.join(files)}" if len(files) > 1 else f"{given[0]} is given twice"
         raise EmlibError(

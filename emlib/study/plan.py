@@ -89,10 +89,10 @@ def freeze_block_size(paths: StudyPaths, size: int) -> None:
     EmlibError
         If a run of the study is alive.
     """
+    lock = FileLock(paths.lock)
     try:
-        with FileLock(paths.lock) as lock:
-            lock.acquire()
-            write_json(paths.blocks, {"block_size": size})
+        lock.acquire()
+        write_json(paths.blocks, {"block_size": size})
     except LockHeld as error:
         raise EmlibError(
             f"{paths.blocks}: not changed, since the study is running ({error})"

@@ -47,10 +47,9 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                self.mistakes.append(
-                    (line, f"the key {key_node.value!s} is not text; write it in quotes")
-                )
-            elif key in lines:
+                problem = f"the key {key_node.value!s} is not text; write it in quotes"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+            if key in lines:
                 self.mistakes.append((line, f"duplicate key {key!r}, first at line {lines[key]}"))
             else:
                 lines[key] = line
@@ -82,7 +81,7 @@ def read_yaml(path: Path, name: str) -> tuple[dict[str, Any], list[str]]:
     -------
     values : dict
     mistakes : list of str
-        Keys that are given twice, or are not text: each with its line.
+        Keys that are given twice, each with its line.
 
     Raises
     ------

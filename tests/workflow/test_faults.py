@@ -129,14 +129,15 @@ def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it
         replicates=1,
         restarts=1,
         block_size=1,
-        stopping={"tol": 0.0, "max_iter": 3000},
+        stopping={"tol": 0.0, "max_iter": 1200},
+        budget={"hard_seconds": 600},
         reference={"starts": 1, "e_steps": 2},
     )
     fits = victim.paths.block("fits", "drawn", "mcar-0.2", "four", 0)
     with victim.running(*ONLY_FITS) as snakemake:
         for _ in range(2):
             (worker,) = wait_until(lambda: below(snakemake.pid, WORKER))
-            wait_until(lambda pid=worker: cpu_seconds(pid) > 6.0)
+            wait_until(lambda pid=worker: cpu_seconds(pid) > 4.0)
             kill(worker)
             wait_until(lambda pid=worker: pid not in processes())
         output, _ = snakemake.communicate(timeout=300)

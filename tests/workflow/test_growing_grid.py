@@ -47,9 +47,11 @@ def test_another_block_size_waits_for_resize_and_then_computes_nothing(finished_
     assert sum(event["reused"] for event in project.events()) == 28
 
 
-def test_another_study_of_the_same_fits_computes_nothing(finished_copy):
+def test_a_path_builds_just_that_and_another_study_reuses_the_same_fits(finished_copy):
     project = finished_copy()
     project.write(study="twin")
-    ran = project.snakemake(*ONLY_FITS)
+    ran = project.snakemake("results/twin/fits/drawn/none/two/0000.parquet")
     assert ran.code == 0, ran.output
+    assert [event["block"] for event in project.events()] == [0]
     assert computed(project) == 0
+    assert list(project.block_files("fits")) == ["fits/drawn/none/two/0000.parquet"]

@@ -1,0 +1,29 @@
+"""What happens when a job fails, or another run is alive: a partial report, a clear message."""
+
+from emlib.study.locks import FileLock
+
+
+def test_a_failed_job_leaves_a_partial_report_and_the_next_run_completes_it(finished_copy):
+    project = finished_copy()
+    data = project.paths.data("drawn", 0)
+    good = data.read_bytes()
+    data.write_bytes(b"damaged")
+    ran = project.snakemake()
+    assert ran.code == 1
+    assert not project.paths.complete.exists()
+    assert "missing" in project.paths.report.read_text()
+    data.write_bytes(good)
+    ran = project.snakemake()
+    assert ran.code == 0, ran.output
+    assert project.paths.complete.is_file()
+
+
+def test_a_second_run_of_a_study_stops_while_the_first_is_alive(finished_copy):
+    project = finished_copy()
+    project.write(replicates=3)
+    with FileLock(project.paths.lock):
+        ran = project.snakemake("--until", "block")
+        assert ran.code != 0
+        assert "is being run by another Snakemake" in ran.output
+        assert "Traceback" not in ran.output
+        assert not project.block_files("fits").keys() & {"fits/drawn/none/two/0002.parquet"}

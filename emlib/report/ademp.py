@@ -94,8 +94,9 @@ def _methods(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
         )
     algorithms = [_spec(study["algorithms"][name]) for name in dict.fromkeys(cells["algorithm"])]
     lines.append(
-        f"Algorithm: {listed(algorithms)}; stopping: {settings_text(study['stopping'])}; budget of "
-        f"one fit: {settings_text(study['budget'])}; reference: {settings_text(study['reference'])}."
+        f"Algorithm: {listed(algorithms)}; stopping: {settings_text(study['stopping'])}; budget "
+        f"of one fit: {settings_text(study['budget'])}; reference: "
+        f"{settings_text(study['reference'])}."
     )
     return lines
 
@@ -111,12 +112,12 @@ def _performance(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
     replicates = int(study["replicates"])
     error = 0.5 / np.sqrt(replicates)
     return [
-        f"{count(replicates, 'replicate')}, {count(study['restarts'], 'start')} of each init on each "
-        f"(a deterministic init has one), seed {study['seed']}.",
+        f"{count(replicates, 'replicate')}, {count(study['restarts'], 'start')} of each init on "
+        f"each (a deterministic init has one), seed {study['seed']}.",
         "Proportions over replicates have Wilson intervals; single starts share a replicate, so "
-        "their intervals use the effective number of starts. Differences to the baseline are paired "
-        "by replicate, with max-T bootstrap intervals that hold for all inits of a setting at once. "
-        "All intervals are 95 %.",
+        "their intervals use the effective number of starts. Differences to the baseline are "
+        "paired by replicate, with max-T bootstrap intervals that hold for all inits of a setting "
+        "at once. All intervals are 95 %.",
         f"The Monte-Carlo standard error of a hit probability is at most {100 * error:.0f} points "
         f"with these replicates; ±5 points at a probability of one half would take "
         f"{replicates_for(0.5)} replicates.",

@@ -1,4 +1,4 @@
-"""``emlib report``: from tables to ``report.html``, figures, and ``complete.json`` if all is there."""
+"""``emlib report``: tables to ``report.html`` and figures; ``complete.json`` if all is there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from emlib.errors import StoreError
 from emlib.report.figures import draw_figures
-from emlib.report.load import block_path
+from emlib.report.load import block_path, rows_of
 from emlib.report.pages import page
 from emlib.report.schemas import TABLES
 from emlib.report.tables import build_tables, read
@@ -82,7 +82,7 @@ def _incomplete(paths: StudyPaths, lacking: pd.DataFrame, blocks: int) -> str:
 
 
 def tables_are_current(paths: StudyPaths) -> bool:
-    """Whether every table is there, is of this plan, and is not older than what it was made from."""
+    """Whether every table is there, of this plan, and not older than what it was made from."""
     tables = [paths.tables / f"{name}.parquet" for name in TABLES]
     if not all(path.is_file() for path in tables) or not paths.plan.is_file():
         return False
@@ -96,7 +96,7 @@ def tables_are_current(paths: StudyPaths) -> bool:
     planned = grid.planned_blocks(paths.root)
     if len(coverage) != len(planned):
         return False
-    for row in coverage.itertuples():
+    for row in rows_of(coverage):
         sources = [block_path(paths, kind, row) for kind in BLOCK_KINDS]
         present = [path for path in sources if path.is_file()]
         if (len(present) == len(sources)) != (row.missing == ""):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from emlib.report.load import SETTING, Results, group_starts
+from emlib.report.load import SETTING, Results, by_cell, group_starts
 from emlib.report.outcomes import Outcomes, has_flag
 from emlib.report.statistics import (
     Bootstrap,
@@ -173,7 +173,7 @@ def budget_of(study: dict) -> float:
 def _start_rates(replicates: pd.DataFrame, conditional: np.ndarray, n: int) -> pd.DataFrame:
     """Share of single starts that hit; intervals allow for starts that share a replicate."""
     hits, starts, trials = np.zeros(n), np.zeros(n), np.zeros(n)
-    for code, rows in replicates.groupby("cell"):
+    for code, rows in by_cell(replicates):
         k, m = rows["start_hits"].to_numpy(), rows["starts"].to_numpy()
         hits[code], starts[code] = k.sum(), m.sum()
         trials[code] = m.sum() if conditional[code] else effective_trials(k, m)
@@ -187,7 +187,7 @@ def _running_times(replicates: pd.DataFrame, bootstrap: Bootstrap, n: int) -> pd
     """Expected running time (work over hits), in E-steps and in seconds."""
     names = ["ert", "ert_low", "ert_high", "ert_seconds", "ert_seconds_low", "ert_seconds_high"]
     out = np.full((n, 6), np.nan)
-    for cell, rows in replicates.groupby("cell"):
+    for cell, rows in by_cell(replicates):
         weights, hits = bootstrap.weights(len(rows)), rows["start_hits"]
         out[cell, :3] = running_time(rows["work"], hits, weights)
         out[cell, 3:] = running_time(rows["seconds"], hits, weights)

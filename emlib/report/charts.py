@@ -100,9 +100,7 @@ def data_profile_seconds(tables: Tables, look: Look, study: dict[str, Any]) -> A
     return _profile(tables, look, "seconds", "seconds, all starts so far", None)
 
 
-def _profile(
-    tables: Tables, look: Look, axis: str, title: str, budget: float | None
-) -> Any:
+def _profile(tables: Tables, look: Look, axis: str, title: str, budget: float | None) -> Any:
     steps = tables["profiles"]
     steps = steps[(steps["axis"] == axis) & (steps["value"] > 0)]
     if not len(steps):

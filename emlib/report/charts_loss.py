@@ -32,7 +32,9 @@ class LossAxis:
 
     def place(self, losses: pd.Series) -> np.ndarray:
         """Losses as drawn."""
-        return np.clip(np.nan_to_num(losses.to_numpy(float), posinf=self.edge), self.floor, self.edge)
+        return np.clip(
+            np.nan_to_num(losses.to_numpy(float), posinf=self.edge), self.floor, self.edge
+        )
 
     def scale(self) -> alt.Scale:
         return alt.Scale(type="log", domain=[self.floor, self.edge], nice=False, clamp=True)
@@ -90,11 +92,12 @@ def held_to_the_end(curves: pd.DataFrame) -> pd.DataFrame:
 
     Before that an init is still at work; a cell that never gets there keeps its infinite line.
     """
-    last = curves.groupby("cell_id", sort=False).tail(1).assign(x=curves["x"].max())
+    last = pd.DataFrame(curves.groupby("cell_id", sort=False).tail(1)).assign(x=curves["x"].max())
     curves = pd.concat([curves, last]).drop_duplicates(["cell_id", "x"])
     curves = curves.sort_values(["cell_id", "x"], kind="stable")
-    begun = np.isfinite(curves["loss_median"]).groupby(curves["cell_id"]).cummax()
-    never = ~begun.groupby(curves["cell_id"]).transform("max")
+    finite = pd.Series(np.isfinite(curves["loss_median"].to_numpy(float)), curves.index)
+    begun = finite.groupby(curves["cell_id"]).cummax().astype(bool)
+    never = ~begun.groupby(curves["cell_id"]).transform("max").astype(bool)
     return curves[begun | never]
 
 
@@ -113,7 +116,8 @@ def loss_distribution(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
         return None
     axis = LossAxis(steps["loss"], look.tolerance)
     placed = steps.assign(x=axis.place(steps["loss"]))
-    placed = placed.groupby(["cell_id", "x"], as_index=False)["share"].max()
+    placed = placed.sort_values("share").drop_duplicates(["cell_id", "x"], keep="last")
+    placed = placed[["cell_id", "x", "share"]]
     last = placed.groupby("cell_id")["share"].max().reindex(ran["cell_id"]).fillna(0.0)
     foot = ran.assign(x=axis.floor, share=0.0)
     edge = ran.assign(x=axis.edge, share=last.to_numpy())
@@ -144,22 +148,14 @@ def missing_rate(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
     data = rate_data(tables)
     if not len(data) or data["rate"].nunique() < 2:
         return None
-    width = int(min(max((PAGE_WIDTH - 60 * len(look.rows)) / len(look.rows), 110), 300))
     blocks = []
     for mechanism, rows in data.groupby("mechanism", sort=False):
         for measure, title in MEASURES.items():
             part = rows[rows["measure"] == measure]
-            shown = [name for name in look.rows if name in set(part["row"])]
-            panels = [
-                _against_rate(part[part["row"] == name], look, measure, width).properties(
-                    title=alt.Title(f"{name}, {mechanism}", subtitle=title)
-                )
-                for name in shown
-            ]
-            if panels:
-                blocks.append(alt.hconcat(*panels, spacing=14))
-    chart = finish(alt.vconcat(*blocks, spacing=14))
-    return chart.configure_title(fontSize=13, subtitleFontSize=12, anchor="start", offset=6)
+            if len(part):
+                heading = alt.Title(f"{title}, {mechanism}", anchor="start", fontSize=13)
+                blocks.append(_against_rate(part, look, measure).properties(title=heading))
+    return finish(alt.vconcat(*blocks, spacing=14))
 
 
 def rate_data(tables: Tables) -> pd.DataFrame:
@@ -182,32 +178,36 @@ def rate_data(tables: Tables) -> pd.DataFrame:
     data = pd.concat(parts).dropna(subset=["value"])
     complete = data[data["mechanism"] == "none"]
     drawn = [m for m in data["mechanism"].unique() if m != "none"]
-    whole = [
-        pd.concat([complete.assign(mechanism=m), data[data["mechanism"] == m]]) for m in drawn
-    ]
+    whole = [pd.concat([complete.assign(mechanism=m), data[data["mechanism"] == m]]) for m in drawn]
     return pd.concat(whole) if whole else data
 
 
-def _against_rate(data: pd.DataFrame, look: Look, measure: str, width: int) -> alt.LayerChart:
+def _against_rate(data: pd.DataFrame, look: Look, measure: str) -> Any:
+    """One measure against the rate, a panel a dataset; lines side by side, so that none hides."""
     inits = look.inits
     spread = 0.012 * (data["rate"].max() - data["rate"].min())
     rank = data["init"].map({name: k for k, name in enumerate(inits)}) - (len(inits) - 1) / 2
     data = data.assign(x=data["rate"] + spread * rank)
+    data = data[["row", "x", "value", "low", "high", "init"]]
     share = measure == "hit_rate"
     scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=False)
-    base = alt.Chart(data[["x", "value", "low", "high", "init", "oracle"]]).encode(
-        x=alt.X(
-            "x:Q",
-            scale=alt.Scale(nice=False, padding=8),
-            axis=alt.Axis(
-                title="missing rate", format=".0%", values=sorted(set(data["rate"])), grid=False
-            ),
-        ),
+    axis = alt.Axis(title=None, tickCount=5, format="%" if share else "~g", minExtent=34)
+    rates = sorted(set((data["x"] - spread * rank).round(9)))
+    below = alt.Axis(title="missing rate", format=".0%", values=rates, grid=False)
+    base = alt.Chart().encode(
+        x=alt.X("x:Q", scale=alt.Scale(nice=False, padding=8), axis=below),
         color=look.colours(),
     )
-    axis = alt.Axis(title=None, tickCount=5, format="%" if share else "~g", minExtent=34)
     y = alt.Y("value:Q", scale=scale, axis=axis)
     lines = base.mark_line(strokeWidth=1.8).encode(y=y, strokeDash=look.dashes())
-    bars = base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q")
+    bars = base.mark_rule(strokeWidth=1.2).encode(
+        y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"
+    )
     points = base.mark_point(filled=True, size=45, opacity=1).encode(y=y, shape=look.shapes())
-    return alt.layer(bars, lines, points).properties(width=width, height=150)
+    width = int(min(max((PAGE_WIDTH - 60 * len(look.rows)) / len(look.rows), 110), 300))
+    chart = alt.layer(bars, lines, points, data=data).properties(width=width, height=150)
+    header = alt.Header(labelFontSize=12, labelFontWeight="bold", labelAnchor="start")
+    panels = chart.facet(
+        column=alt.Column("row:N", sort=look.rows, title=None, header=header), spacing=14
+    )
+    return panels if share else panels.resolve_scale(y="independent")

@@ -1,4 +1,4 @@
-"""Paired differences to the baseline, setting by setting, with simultaneous intervals over inits."""
+"""Paired differences to the baseline in each setting, with simultaneous intervals over inits."""
 
 from __future__ import annotations
 

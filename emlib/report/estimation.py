@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from emlib.report.cells import setting_codes
-from emlib.report.load import SETTING, Results
+from emlib.report.load import SETTING, Results, by_cell
 from emlib.report.outcomes import Outcomes
 from emlib.report.statistics import mean_and_error
 
@@ -23,12 +23,12 @@ def estimation_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame
     """
     best = results.fits.iloc[replicates["best"].to_numpy()]
     best = best.loc[np.isfinite(best["loglik_polished"]).to_numpy()]
-    groups = {int(cell): rows for cell, rows in best.groupby("cell")}
+    groups = dict(by_cell(best))
     out = []
     for cell in range(len(results.plan)):
         row: dict[str, object] = {"cell_id": results.plan["cell_id"].iat[cell]}
         for name in MEASURES:
-            values = groups[cell][name].to_numpy(float) if cell in groups else []
+            values = groups[cell][name].to_numpy(float) if cell in groups else np.empty(0)
             mean, error, count = mean_and_error(values)
             row |= {name: mean, f"{name}_se": error, f"{name}_replicates": count}
         out.append(row)
@@ -78,5 +78,5 @@ def rank_correlations(frame: pd.DataFrame, by: list[str], x: str, y: str) -> pd.
         .groupby(by, sort=False)
         .sum()
     )
-    scale = np.sqrt(sums["uu"] * sums["vv"])
+    scale = (sums["uu"] * sums["vv"]) ** 0.5
     return (sums["uv"] / scale.where(scale > 0)).rename("correlation").reset_index()

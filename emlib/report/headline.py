@@ -1,4 +1,4 @@
-"""The report's answer in sentences: which inits are distinguishable from the baseline, and where."""
+"""The report's answer in sentences: which inits can be told from the baseline, and where."""
 
 from __future__ import annotations
 

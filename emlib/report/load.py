@@ -18,12 +18,16 @@ from emlib.errors import StoreError
 from emlib.study import files, grid
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
 
-FIT_COLUMNS = (
-    "fit_id cell_id dataset missingness model init algorithm oracle replicate start data_id status "
-    "flags message loglik loglik_polished status_polished n_iter e_steps_init e_steps_climb "
-    "eigenvalue_ratio smallest_component ari parameter_error imputation_rmse"
-).split()
-TIMING_COLUMNS = "fit_id seconds_init seconds_climb seconds_polish started ended processor".split()
+FIT_COLUMNS = [
+    *("fit_id", "cell_id", "dataset", "missingness", "model", "init", "algorithm", "oracle"),
+    *("replicate", "start", "data_id", "status", "flags", "message", "loglik"),
+    *("loglik_polished", "status_polished", "e_steps_init", "e_steps_climb"),
+    *("ari", "parameter_error", "imputation_rmse"),
+]
+TIMING_COLUMNS = [
+    *("fit_id", "seconds_init", "seconds_climb", "seconds_polish"),
+    *("started", "ended", "processor"),
+]
 CURVE_COLUMNS = ["fit_id", "iteration", "e_steps", "loglik"]
 SETTING = ["dataset", "missingness", "model", "algorithm"]
 
@@ -59,9 +63,14 @@ class Results:
         for _, group in present.groupby(["dataset", "missingness", "model"], sort=False):
             tables = [
                 files.read_table(block_path(self.paths, "curves", row), CURVE_COLUMNS)
-                for row in group.itertuples()
+                for row in rows_of(group)
             ]
             yield to_frame(pa.concat_tables(tables))
+
+
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """Rows as named tuples."""
+    return frame.itertuples()
 
 
 def block_path(paths: StudyPaths, kind: str, row: Any) -> Path:
@@ -156,6 +165,12 @@ def _beside(fits: pa.Table, timings: pa.Table) -> pa.Table:
     for name in TIMING_COLUMNS[1:]:
         fits = fits.append_column(name, timings[name])
     return fits
+
+
+def by_cell(frame: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Rows of each cell, with the cell's row in the plan."""
+    for cell, rows in frame.groupby("cell"):
+        yield int(str(cell)), rows
 
 
 def group_starts(sorted_codes: np.ndarray) -> np.ndarray:

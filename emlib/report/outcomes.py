@@ -109,7 +109,7 @@ def _problems(fits: pd.DataFrame, references: pd.DataFrame) -> tuple[np.ndarray,
     """Code of (data_id, model) for fits, then references; one row a code."""
     columns = ["dataset", "missingness", "model", "data_id", "replicate"]
     both = pd.concat(
-        [fits[columns].astype({c: str for c in columns[:4]}), references[columns].astype(str)],
+        [fits[columns].astype(dict.fromkeys(columns[:4], str)), references[columns].astype(str)],
         ignore_index=True,
     )
     data, _ = pd.factorize(both["data_id"])
@@ -126,9 +126,7 @@ def _dense(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return code, first
 
 
-def _searched(
-    code: np.ndarray, references: pd.DataFrame, size: int, spurious: bool
-) -> np.ndarray:
+def _searched(code: np.ndarray, references: pd.DataFrame, size: int, spurious: bool) -> np.ndarray:
     column = "loglik_with_spurious" if spurious else "loglik"
     value = references[column].to_numpy(float)
     searched = np.full(size, -np.inf)

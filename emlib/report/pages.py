@@ -13,6 +13,7 @@ from emlib.report import views
 from emlib.report.ademp import ademp
 from emlib.report.cells import STATUSES, budget_of, is_generated
 from emlib.report.headline import headline
+from emlib.report.load import rows_of
 from emlib.report.provenance import provenance, study_text
 from emlib.report.theme import Look
 
@@ -110,7 +111,7 @@ def coverage(blocks: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
             "fits": int(row.planned - row.found),
             "what": "all five files" if row.missing.count(",") == 4 else row.missing,
         }
-        for row in lacking.head(MISSING_SHOWN).itertuples()
+        for row in rows_of(lacking.head(MISSING_SHOWN))
     ]
     status = {name: int(cells[f"status_{name}"].sum()) for name in STATUSES}
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from emlib.report.load import Results, group_starts
+from emlib.report.load import Results, by_cell, group_starts
 from emlib.report.outcomes import Outcomes
 from emlib.report.statistics import ecdf, wilson
 
@@ -19,7 +19,7 @@ def profile_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
     row of each cell is the work after which its restarts are used up in every replicate.
     """
     parts = []
-    for cell, rows in replicates.groupby("cell"):
+    for cell, rows in by_cell(replicates):
         for axis, column in AXES.items():
             value, share = ecdf(rows[column])
             total = {"e_steps": rows["work"], "seconds": rows["seconds"]}[axis].max()

@@ -14,11 +14,12 @@ import yaml
 
 import emlib
 from emlib.report.format import count, seconds
+from emlib.report.load import rows_of
 
-PACKAGES = (
-    "numpy scipy numba scikit-learn pandas pyarrow pydantic snakemake mlflow altair "
-    "vl-convert-python"
-).split()
+PACKAGES = [
+    *("numpy", "scipy", "numba", "scikit-learn", "pandas", "pyarrow", "pydantic"),
+    *("snakemake", "mlflow", "altair", "vl-convert-python"),
+]
 
 
 def provenance(study: dict[str, Any], machines: pd.DataFrame) -> list[tuple[str, str]]:
@@ -64,7 +65,7 @@ def _git(tree: Path, *arguments: str) -> str:
 def machine_lines(machines: pd.DataFrame) -> list[tuple[str, str]]:
     """What each processor type computed, how long it took, and when."""
     lines = []
-    for row in machines.itertuples():
+    for row in rows_of(machines):
         busy = row.seconds_init + row.seconds_climb + row.seconds_polish
         text = (
             f"{row.processor or 'unknown'}: {count(row.fits, 'fit')}, {seconds(busy)} in fits "

@@ -39,9 +39,7 @@ TABLES: dict[str, pa.Schema] = {
     "curves": _schema(
         "cell_id:str iteration:i32 loss_median:f64 loss_q25:f64 loss_q75:f64 loglik_median:f64"
     ),
-    "curves_e_steps": _schema(
-        "cell_id:str e_steps:f64 loss_median:f64 loss_q25:f64 loss_q75:f64"
-    ),
+    "curves_e_steps": _schema("cell_id:str e_steps:f64 loss_median:f64 loss_q25:f64 loss_q75:f64"),
     "losses": _schema("cell_id:str loss:f64 share:f64"),
     "estimation": _schema(
         "cell_id:str parameter_error:f64 parameter_error_se:f64 parameter_error_replicates:i32 "

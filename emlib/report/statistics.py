@@ -1,6 +1,7 @@
-"""Intervals and summaries that the report is built on: proportions, paired contrasts, running times.
+"""Intervals and summaries that the report is built on: proportions, contrasts, running times.
 
-Wilson (1927); Agresti and Min (2005); Westfall and Young (1993) for max-T; Hansen et al. (2009), COCO.
+Wilson (1927); Agresti and Min (2005); Westfall and Young (1993) for max-T; Hansen et al. (2009)
+for expected running times.
 """
 
 from collections.abc import Callable
@@ -77,9 +78,7 @@ class Bootstrap:
         Number of bootstrap samples.
     """
 
-    def __init__(
-        self, generator: Callable[..., np.random.Generator], draws: int = 4000
-    ) -> None:
+    def __init__(self, generator: Callable[..., np.random.Generator], draws: int = 4000) -> None:
         self.draws = draws
         self._generator = generator
         self._kept: dict[tuple[str, int], Floats] = {}
@@ -154,7 +153,7 @@ def max_t(d: Floats, bootstrap: Bootstrap, level: float = 0.95) -> float:
 
     A constant column has no bootstrap distribution; it counts as an independent normal one.
     """
-    n, m = d.shape
+    n = len(d)
     deviation = d.std(axis=0)
     varies = deviation > 0
     largest = np.zeros(bootstrap.draws)

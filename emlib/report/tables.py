@@ -145,5 +145,3 @@ def to_arrow(values: pd.Series, kind: pa.DataType) -> pa.Array:
 def read(study_dir: Path, name: str) -> pd.DataFrame:
     """One table of the report as it was written."""
     return files.read_table(StudyPaths(Path(study_dir)).tables / f"{name}.parquet").to_pandas()
-
-

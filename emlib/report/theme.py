@@ -61,9 +61,7 @@ class Look:
         oracles = set(cells.loc[cells["oracle"].astype(bool), "init"])
         inits = [name for name in study["inits"] if name in present]
         inits.sort(key=lambda name: name in oracles)
-        order = cells.drop_duplicates("missingness").assign(
-            none=lambda c: c["mechanism"] != "none"
-        )
+        order = cells.drop_duplicates("missingness").assign(none=lambda c: c["mechanism"] != "none")
         order = order.sort_values(["none", "mechanism", "rate"], kind="stable")
         place = {name: rank for rank, name in enumerate(study["datasets"])}
         rows = list(dict.fromkeys(panel_names(cells)))
@@ -97,11 +95,16 @@ class Look:
             return ORACLE_SHAPE
         return SHAPES[self.competitors.index(init) % len(SHAPES)]
 
-    def _legend(self, **more: Any) -> alt.Legend:
-        return alt.Legend(title=None, orient="top", columns=8, symbolOpacity=1, **more)
-
     def _lines(self) -> alt.Legend:
-        return self._legend(symbolType="stroke", symbolStrokeWidth=3, symbolSize=300)
+        return alt.Legend(
+            title=None,
+            orient="top",
+            columns=8,
+            symbolOpacity=1,
+            symbolType="stroke",
+            symbolStrokeWidth=3,
+            symbolSize=300,
+        )
 
     @property
     def colour_scale(self) -> alt.Scale:
@@ -113,20 +116,18 @@ class Look:
         guide = self._lines() if legend else None
         return alt.Color("init:N", sort=self.inits, scale=scale, legend=guide)
 
-    def dashes(self, legend: bool = True) -> alt.StrokeDash:
+    def dashes(self) -> alt.StrokeDash:
         """Encoding: init by dash; oracles are dashed."""
         scale = alt.Scale(domain=self.inits, range=[self.dash(name) for name in self.inits])
-        guide = self._lines() if legend else None
-        return alt.StrokeDash("init:N", sort=self.inits, scale=scale, legend=guide)
+        return alt.StrokeDash("init:N", sort=self.inits, scale=scale, legend=self._lines())
 
-    def shapes(self, legend: bool = False) -> alt.Shape:
+    def shapes(self) -> alt.Shape:
         """Encoding: init by shape, beside its colour."""
         scale = alt.Scale(domain=self.inits, range=[self.shape(name) for name in self.inits])
-        guide = self._legend() if legend else None
-        return alt.Shape("init:N", sort=self.inits, scale=scale, legend=guide)
+        return alt.Shape("init:N", sort=self.inits, scale=scale, legend=None)
 
     def panels(self, data: pd.DataFrame, layers: list[alt.Chart], height: int) -> Any:
-        """Small multiples: a row a setting, a column a missingness. Layers without data share it."""
+        """Small multiples: a row a setting, a column a missingness; the layers share the data."""
         room = PAGE_WIDTH - 90 - 25 * len(self.columns)
         width = int(min(max(room / max(len(self.columns), 1), 110), 420))
         chart = alt.layer(*layers, data=data).properties(width=width, height=height)
@@ -164,18 +165,24 @@ def labelled(table: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 def finish(chart: Any) -> Any:
     """The figure in the report's style."""
-    return chart.configure(
-        font=FONT, aria=False, background="white", padding=6
-    ).configure_axis(
-        labelFontSize=12,
-        titleFontSize=13,
-        titleFontWeight="normal",
-        gridColor="#e8e8e8",
-        domainColor="#666",
-        tickColor="#666",
-        labelColor="#222",
-        titleColor="#222",
-        labelLimit=220,
-    ).configure_view(stroke="#cccccc").configure_legend(
-        labelFontSize=13, labelLimit=260, symbolLimit=60
+    chart = chart.copy(deep=False)
+    chart.config = alt.Config(
+        font=FONT,
+        aria=False,
+        background="white",
+        padding=6,
+        axis=alt.AxisConfig(
+            labelFontSize=12,
+            titleFontSize=13,
+            titleFontWeight="normal",
+            gridColor="#e8e8e8",
+            domainColor="#666",
+            tickColor="#666",
+            labelColor="#222",
+            titleColor="#222",
+            labelLimit=220,
+        ),
+        view=alt.ViewConfig(stroke="#cccccc"),
+        legend=alt.LegendConfig(labelFontSize=13, labelLimit=260, symbolLimit=60),
     )
+    return chart

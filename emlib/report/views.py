@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from emlib.report import format as fmt
 from emlib.report.cells import FLAGS, STATUSES
 from emlib.report.contrasts import PRIMARY
-from emlib.report.load import SETTING
+from emlib.report.load import SETTING, rows_of
 from emlib.report.theme import Look, panel_names
 
 ARROWS = {"better": "▲", "worse": "▼", "not distinguishable": ""}
@@ -34,9 +33,8 @@ def ordered(cells: pd.DataFrame, look: Look) -> pd.DataFrame:
         "init": {name: k for k, name in enumerate(look.inits)},
     }
     cells = cells.assign(panel=panel_names(cells))
-    return cells.sort_values(
-        ["panel", "missingness", "init"], key=lambda c: c.map(rank[c.name]), kind="stable"
-    )
+    places = cells[["panel", "missingness", "init"]].apply(lambda c: c.map(rank[c.name]))
+    return cells.loc[places.sort_values(["panel", "missingness", "init"], kind="stable").index]
 
 
 def result_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
@@ -50,7 +48,7 @@ def result_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str,
             {
                 "missingness": name,
                 "conditional": bool(part["conditional"].any()),
-                "rows": [_result(row, primary, look.tolerance / 10) for row in part.itertuples()],
+                "rows": [_result(row, primary, look.tolerance / 10) for row in rows_of(part)],
             }
             for name, part in rows.groupby("missingness", sort=False)
         ]
@@ -114,7 +112,7 @@ def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[
                     "oracle": bool(row.oracle),
                     "values": [_estimate(row, measure) for measure in NAMES],
                 }
-                for row in part.itertuples()
+                for row in rows_of(part)
             ]
             parts.append({"missingness": name, "rows": lines})
         groups.append({"panel": panel, "parts": parts})
@@ -135,19 +133,21 @@ def correlation_rows(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[s
         return []
     cells = ordered(tables["cells"], look).drop_duplicates(SETTING)
     rows = []
-    for setting in cells.itertuples():
+    for setting in rows_of(cells):
         mine = table[(table[SETTING] == [getattr(setting, a) for a in SETTING]).all(axis=1)]
         found = mine.set_index("measure")
         if len(found):
-            cellular = {
-                name: f"{fmt.with_error(found.at[name, 'correlation'], found.at[name, 'standard_error'])}"
-                f" [{found.at[name, 'replicates']}]"
-                if name in found.index
-                else fmt.NOTHING
-                for name in NAMES
-            }
-            rows.append({"panel": setting.panel, "missingness": setting.missingness} | cellular)
+            texts = {name: _correlation(found, name) for name in NAMES}
+            rows.append({"panel": setting.panel, "missingness": setting.missingness} | texts)
     return rows
+
+
+def _correlation(found: pd.DataFrame, name: str) -> str:
+    if name not in found.index:
+        return fmt.NOTHING
+    row: Any = found.loc[name]
+    text = fmt.with_error(float(row["correlation"]), float(row["standard_error"]))
+    return f"{text} [{row['replicates']}]"
 
 
 def status_rows(cells: pd.DataFrame, look: Look) -> tuple[list[str], list[dict[str, Any]]]:
@@ -182,7 +182,7 @@ def raised_rows(references: pd.DataFrame) -> list[dict[str, Any]]:
             "init": row.raised_init,
             "fit": row.raised_by,
         }
-        for row in raised.itertuples()
+        for row in rows_of(raised)
     ]
 
 
@@ -199,7 +199,7 @@ def worst_rows(worst: pd.DataFrame) -> list[dict[str, Any]]:
             "message": row.message,
             "replay": f"emlib replay {row.fit_id}",
         }
-        for row in worst.itertuples()
+        for row in rows_of(worst)
     ]
 
 
@@ -213,12 +213,14 @@ def sensitivity_rows(summary: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "variant": variant_name(row.variant, row.value),
-            "largest": f"{100 * row.largest_change:.0f}" if row.largest_change >= 0 else fmt.NOTHING,
+            "largest": f"{100 * row.largest_change:.0f}"
+            if row.largest_change >= 0
+            else fmt.NOTHING,
             "mean": f"{100 * row.mean_change:+.1f}".replace("-", "−").replace("+0.0", "0"),
             "best": f"{row.best_changed} of {row.settings}",
             "verdicts": row.verdicts_changed,
         }
-        for row in summary.itertuples()
+        for row in rows_of(summary)
     ]
 
 
@@ -232,13 +234,14 @@ def sensitivity_detail(
         index="cell_id", columns=["variant", "value"], values="hit_rate"
     )
     wide = wide.reindex(cells["cell_id"])
-    first = wide["primary"].iloc[:, 0].to_numpy() if len(wide) else np.empty(0)
-    keys = [key for key in wide.columns if key[0] != "primary"]
+    columns: list[Any] = list(wide.columns)
+    first = wide[columns[0]].to_numpy(float)
+    keys = columns[1:]
     order = list(VARIANTS)
     keys.sort(key=lambda key: (order.index(key[0]), key[1]))
     rows = []
-    for k, row in enumerate(cells.itertuples()):
-        values = [wide[key].iat[k] for key in keys]
+    for k, row in enumerate(rows_of(cells)):
+        values = [float(wide[key].iat[k]) for key in keys]
         rows.append(
             {
                 "panel": row.panel,

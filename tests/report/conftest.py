@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.report.fake_study import FakeStudy
 
 from emlib.report import figures
 from emlib.report.build import build_report
+from tests.report.fake_study import FakeStudy
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from emlib.study.paths import StudyPaths
 
 SKILL = {"kmeans": 0.75, "kmeans++": 0.6, "points": 0.4, "random": 0.25, "short_em": 0.65}
 COST = {"kmeans": 4.0, "kmeans++": 1.0, "points": 1.0, "random": 1.0, "short_em": 50.0, "truth": 0}
+CURVE_KEYS = ("fit_id", "cell_id", "init", "algorithm", "replicate", "start")
 PROCESSOR = "Example CPU 3000"
 
 
@@ -22,7 +23,7 @@ PROCESSOR = "Example CPU 3000"
 class FakeStudy:
     """Writes study.json, plan, blocks and the files of every block; `root` is the study's folder.
 
-    `shift` moves the skill of named datasets; `lose` names blocks whose files are not written.
+    Datasets map to what they add to every init's skill; `names` gives inits other ids.
     """
 
     root: Path
@@ -102,7 +103,9 @@ class FakeStudy:
         self.root.mkdir(parents=True, exist_ok=True)
         self.paths.study.write_text(json.dumps(study, indent=2))
         self.paths.blocks.write_text(json.dumps({"block_size": self.block_size}))
-        files.write_table(self.paths.plan, [self._plan(study, e) for e in grid.entries(study)], "plan")
+        files.write_table(
+            self.paths.plan, [self._plan(study, e) for e in grid.entries(study)], "plan"
+        )
         for block in grid.planned_blocks(self.root):
             if block not in skip:
                 for kind, rows in self.rows(study, block).items():
@@ -139,7 +142,9 @@ class FakeStudy:
             out["fits"].append(row)
             out["curves"] += curve
             out["timings"].append(timing)
-            out["params"].append({"fit_id": row["fit_id"], "start": [0.0, 1.0], "final": [0.5, 1.5]})
+            out["params"].append(
+                {"fit_id": row["fit_id"], "start": [0.0, 1.0], "final": [0.5, 1.5]}
+            )
         for replicate in block.replicates:
             out["references"].append(self.reference(study, block, replicate))
         return out
@@ -205,7 +210,7 @@ class FakeStudy:
         fit_id = identity.digest(["fit", entry.cell_id, r, s])
         error = float(rng.normal(0.1, 0.01) + 0.05 * max(loss, 0) ** 0.5 + 0.2 * missing["rate"])
         synthetic = entry.dataset not in self.real
-        row = {name: np.nan for name in files.SCHEMAS["fits"].names} | {
+        row = dict.fromkeys(files.SCHEMAS["fits"].names, np.nan) | {
             "fit_id": fit_id,
             **{axis: getattr(entry, axis) for axis in ("cell_id", *grid.AXES, "oracle")},
             "mechanism": missing["mechanism"],
@@ -258,7 +263,10 @@ class FakeStudy:
         gap = 300.0 * (1 - share) ** 2
         return [
             {
-                **{k: row[k] for k in ("fit_id", "cell_id", "init", "algorithm", "replicate", "start")},
+                **{
+                    k: row[k]
+                    for k in ("fit_id", "cell_id", "init", "algorithm", "replicate", "start")
+                },
                 "iteration": int(step),
                 "e_steps": cost + step + 1.0,
                 "objective": row["loglik"] - g,

@@ -1,0 +1,148 @@
+"""The command line: what it prints, how it fails, and how little it imports."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from emlib.cli import main
+from emlib.errors import EmlibError
+from emlib.study import files, plan, status
+from emlib.study.grid import load_study, planned_blocks
+from emlib.study.locks import FileLock
+from tests.study.small_study import CONFIG, planned_study
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs ``emlib ...`` in a folder that holds a small study's config."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(yaml.safe_dump(CONFIG))
+    return lambda *arguments: CliRunner().invoke(main, list(arguments))
+
+
+def write_fits(paths, statuses):
+    """All of a study's files, with fits that ended in these ways, over and over."""
+    study = load_study(paths.root)
+    for block in planned_blocks(paths.root):
+        ids = (block.dataset, block.missingness, block.model, block.block)
+        rows = [
+            {
+                field.name: statuses[i % len(statuses)]
+                if field.name == "status"
+                else "x"
+                if field.type == "string"
+                else 0
+                for field in files.SCHEMAS["fits"]
+            }
+            for i in range(2 * study["replicates"])
+        ]
+        files.write_table(paths.block("fits", *ids), rows, "fits")
+        for kind in ("curves", "timings", "references", "params"):
+            files.write_table(paths.block(kind, *ids), [], kind)
+
+
+def test_plan_prints_cells_fits_jobs_time_and_replicates_and_writes_nothing(run):
+    result = run("plan")
+    assert result.exit_code == 0, result.output
+    fits = 4 * (2 * 2 * 2 + 2 * 1 + 2 * 2 * 2)
+    for part in ("mcar-0.2", "truth", f"fits        {fits}", "jobs        ", "core-time   about"):
+        assert part in result.output
+    assert "385 would give every hit probability to +-5 points" in result.output
+    assert "truth: not planned for faithful" in result.output
+    assert not Path("results").exists()
+
+
+def test_plan_tells_every_mistake_and_fails(run):
+    result = run("plan", "--set", "replicates=0", "--set", "baseline=x")
+    assert result.exit_code == 1
+    assert "config.yaml: replicates: 0 is not at least 1" in result.output
+    assert "config.yaml: baseline: unknown init 'x'" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_estimate_is_calibrated_on_timed_fits(tmp_path):
+    paths = planned_study(tmp_path)
+    study = load_study(paths.root)
+    cells, blocks = plan.grid.entries(study), planned_blocks(paths.root)
+    assumed = plan.estimate(study, cells, blocks, paths)
+    assert assumed.calibrated_on == 0
+    assert "assuming" in assumed.basis
+    row = {
+        "fit_id": "a",
+        "cell_id": "c",
+        "seconds_init": 1.0,
+        "seconds_climb": 2.0,
+        "seconds_polish": float("nan"),
+        "started": 0.0,
+        "ended": 3.0,
+        "processor": "p",
+    }
+    files.write_table(paths.block("timings", "faithful", "none", "two", 0), [row] * 5, "timings")
+    measured = plan.estimate(study, cells, blocks, paths)
+    assert measured.calibrated_on == 5
+    per_fit = plan._fit_seconds(study, "faithful", "two")
+    assert measured.fits == pytest.approx(assumed.fits * 3.0 / per_fit)
+
+
+def test_the_half_width_of_385_replicates_is_five_points():
+    assert plan.half_width(plan.replicates_needed()) == pytest.approx(0.05, abs=5e-4)
+
+
+def test_another_block_size_is_not_frozen_while_the_study_runs(run, tmp_path):
+    paths = planned_study(tmp_path)
+    with FileLock(paths.lock):
+        refused = run("plan", "--set", "block_size=4", "--resize")
+        assert refused.exit_code == 1
+        assert "not changed, since the study is running" in refused.output
+    assert run("plan", "--set", "block_size=4", "--resize").exit_code == 0
+    assert {block.last - block.first for block in planned_blocks(paths.root)} == {4}
+
+
+def test_status_counts_fits_by_status_and_names_missing_and_damaged_blocks(tmp_path):
+    paths = planned_study(tmp_path)
+    write_fits(paths, ["converged", "degenerate"])
+    paths.block("curves", "faithful", "none", "two", 1).unlink()
+    paths.block("fits", "drawn", "none", "two", 0).write_bytes(b"damaged")
+    counts, missing = status.count_statuses(paths.root)
+    assert counts["drawn", "mcar-0.2", "two"] == {"planned": 20, "converged": 8, "degenerate": 8}
+    assert missing == {
+        ("faithful", "none", "two"): ["0001"],
+        ("drawn", "none", "two"): ["0000 (damaged)"],
+    }
+
+
+def test_a_strict_study_fails_if_a_fit_did_not_converge(tmp_path):
+    paths = planned_study(tmp_path)
+    write_fits(paths, ["converged", "budget"])
+    with pytest.raises(EmlibError, match=r"fits did not converge \(32 budget\)"):
+        status.check_strict(paths.root, tmp_path / "strict.json")
+    write_fits(paths, ["converged"])
+    status.check_strict(paths.root, tmp_path / "strict.json")
+    assert (tmp_path / "strict.json").is_file()
+
+
+def test_an_unknown_study_is_told_with_those_that_exist(run, tmp_path):
+    planned_study(tmp_path)
+    result = run("status", "smal")
+    assert result.exit_code == 1
+    assert "neither smal/study.json nor results/smal/study.json exists" in result.output
+    assert "studies here: small" in result.output
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("emlib.cli", ("numpy", "pandas", "numba", "mlflow", "snakemake", "pyarrow")),
+        ("emlib.study.head", ("numpy", "pandas", "numba", "pydantic", "pyarrow", "yaml")),
+        ("emlib.study.supervisor", ("numpy", "pandas", "numba", "pyarrow")),
+        ("emlib.study.datafiles", ("pandas", "numba", "mlflow", "sklearn")),
+    ],
+)
+def test_little_is_imported_before_it_is_needed(module, absent):
+    code = f"import sys, {module}; print([m for m in {absent!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,88 @@
+"""The data and masks of a block, drawn from seed paths of their own."""
+
+import numpy as np
+import pytest
+
+from emlib.errors import EmlibError
+from emlib.study.atomic import write_json
+from emlib.study.datafiles import make_data, make_masks
+from emlib.study.files import load_npz
+from emlib.study.paths import StudyPaths
+
+
+def planned(folder, **changes):
+    study = {
+        "study": "s",
+        "seed": 5,
+        "datasets": {
+            "drawn": {
+                "generator": "gaussian_mixture",
+                "n": 40,
+                "d": 3,
+                "n_components": 2,
+                "overlap": {"mean": 0.01},
+            },
+            "faithful": {"table": "faithful"},
+        },
+        "missingness": {
+            f"mcar-{rate}": {"mechanism": "mcar", "rate": rate, "settings": {}}
+            for rate in (0.1, 0.3)
+        },
+        "models": {"two": {"family": "gaussian_mixture", "settings": {"n_components": 2}}},
+        "inits": {
+            "random": {"init": "random", "settings": {}, "oracle": False, "deterministic": False}
+        },
+        "algorithms": {"em": {"algorithm": "em", "settings": {}}},
+        "exclude": [],
+        "truths": {},
+        "replicates": 4,
+        "restarts": 1,
+        "block_size": 2,
+        **changes,
+    }
+    paths = StudyPaths(folder / "s")
+    write_json(paths.study, study)
+    return paths
+
+
+def test_a_block_holds_its_replicates_and_the_truth(tmp_path):
+    paths = planned(tmp_path)
+    arrays = load_npz(make_data(paths.root, "drawn", 1))
+    assert {name for name in arrays if name.startswith("values")} == {"values_2", "values_3"}
+    assert arrays["values_2"].shape == (40, 3)
+    assert arrays["labels_3"].shape == (40,)
+    assert arrays["truth_covariances"].shape == (2, 3, 3)
+    assert not np.array_equal(arrays["values_2"], arrays["values_3"])
+
+
+def test_replicates_are_the_same_whatever_the_block_size(tmp_path):
+    one = load_npz(make_data(planned(tmp_path / "a", block_size=1).root, "drawn", 3))
+    four = load_npz(make_data(planned(tmp_path / "b", block_size=4).root, "drawn", 0))
+    assert np.array_equal(one["values_3"], four["values_3"])
+    assert np.array_equal(one["truth_means"], four["truth_means"])
+
+
+def test_a_real_table_is_the_same_in_every_replicate_and_has_no_truth(tmp_path):
+    arrays = load_npz(make_data(planned(tmp_path).root, "faithful", 0))
+    assert np.array_equal(arrays["values_0"], arrays["values_1"])
+    assert arrays["columns"].tolist() == ["eruptions", "waiting"]
+    assert not [name for name in arrays if name.startswith("truth")]
+
+
+def test_holes_differ_between_replicates_and_are_nested_across_rates(tmp_path):
+    paths = planned(tmp_path)
+    make_data(paths.root, "faithful", 0)
+    few = load_npz(make_masks(paths.root, "faithful", "mcar-0.1", 0))
+    many = load_npz(make_masks(paths.root, "faithful", "mcar-0.3", 0))
+    assert not np.array_equal(few["hidden_0"], few["hidden_1"])
+    for name in few:
+        assert not (few[name] & ~many[name]).any()
+        assert 0.05 < few[name].mean() < 0.15 < many[name].mean()
+
+
+def test_a_block_outside_the_plan_is_refused(tmp_path):
+    paths = planned(tmp_path)
+    with pytest.raises(EmlibError, match="drawn/0002 is not in the plan"):
+        make_data(paths.root, "drawn", 2)
+    with pytest.raises(EmlibError, match="nothing/none/0000 is not in the plan"):
+        make_masks(paths.root, "nothing", "none", 0)

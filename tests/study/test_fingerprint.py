@@ -1,0 +1,74 @@
+"""Fingerprints of numerical code: what changes them, and what must not."""
+
+import pytest
+
+from emlib.sources import syntax_digest
+from emlib.study import fingerprint
+from emlib.study.fingerprint import component_digest, numerics_fingerprint
+
+CODE = '"""Doc."""\n\n\ndef f(x):\n    """Doc."""\n    return x + 1\n'
+
+
+@pytest.fixture
+def digest_of(tmp_path):
+    def digest_of(code):
+        path = tmp_path / "module.py"
+        path.write_text(code)
+        return syntax_digest(path)
+
+    return digest_of
+
+
+def test_comments_docstrings_and_layout_do_not_count(digest_of):
+    other = "# A comment.\ndef f(x):\n    '''Another doc.'''\n\n    return (x\n            + 1)\n"
+    assert digest_of(CODE) == digest_of(other)
+
+
+@pytest.mark.parametrize("code", [CODE.replace("+ 1", "+ 2"), CODE.replace("f(", "g("), ""])
+def test_code_counts(digest_of, code):
+    assert digest_of(CODE) != digest_of(code)
+
+
+def files_of(folder, name):
+    modules = fingerprint._closure(fingerprint._modules(folder, name))
+    return {str(path.relative_to(fingerprint.PACKAGE)) for path in modules}
+
+
+def test_a_family_counts_the_modules_that_it_imports_and_theirs():
+    files = files_of("models", "gaussian_mixture")
+    wanted = {
+        "models/gaussian_mixture.py",
+        "models/base.py",
+        "kernels/gaussian.py",
+        "data/table.py",
+    }
+    assert wanted <= files
+
+
+def test_a_registry_does_not_draw_in_every_component():
+    files = files_of("inits", "random")
+    assert "inits/random.py" in files
+    assert not {"inits/__init__.py", "inits/centres.py", "inits/short_em.py"} & files
+
+
+def test_an_init_that_may_hold_another_counts_them_all():
+    assert {"inits/short_em.py", "inits/random.py", "inits/centres.py"} <= files_of(
+        "inits", "short_em"
+    )
+
+
+def test_each_component_has_a_fingerprint_of_its_own():
+    assert component_digest("inits", "random") != component_digest("inits", "kmeans")
+    family = numerics_fingerprint("gaussian_mixture")
+    assert family == numerics_fingerprint("gaussian_mixture")
+    assert family != numerics_fingerprint("gaussian_mixture", "random", "em")
+
+
+def test_library_versions_count(monkeypatch):
+    before = numerics_fingerprint("gaussian_mixture")
+    numerics_fingerprint.cache_clear()
+    monkeypatch.setattr(fingerprint, "library_versions", lambda: {"numpy": "0"})
+    try:
+        assert numerics_fingerprint("gaussian_mixture") != before
+    finally:
+        numerics_fingerprint.cache_clear()

@@ -45,6 +45,10 @@ class Covariance(ABC):
     def full(self, covariances: Array, n_components: int, d: int) -> Array:
         """Covariance matrices of all components, shape (K, d, d)."""
 
+    def pooled(self, weights: Array, covariances: Array) -> Array:
+        """Within-component covariance, in the shape of one component's."""
+        return np.tensordot(weights, covariances, 1)
+
     def scale_share(self, n_components: int, d: int) -> float:
         """Share of the prior's scale that each component's scatter (each column's) takes."""
         return 1.0
@@ -67,6 +71,10 @@ class _Dense(Covariance):
     """Matrices; unconstrained coordinates are the log-Cholesky ones (Pinheiro and Bates 1996)."""
 
     dense = True
+
+    def pooled(self, weights: Array, covariances: Array) -> Array:
+        """Within-component covariance (d, d)."""
+        return covariances if covariances.ndim == 2 else np.tensordot(weights, covariances, 1)
 
     def pack(self, covariances: Array, unconstrained: bool) -> Array:
         d = covariances.shape[-1]

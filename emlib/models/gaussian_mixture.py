@@ -309,21 +309,30 @@ class GaussianMixtureModel(Model):
         return np.ascontiguousarray(variances)
 
     def _check_collapse(self, weights: Array, covariances: Array) -> None:
-        """Raise where a covariance has no size next to the pooled one."""
-        if covariances.ndim == 3:
-            floor = DEGENERATE_RATIO * np.einsum("k,kij->ij", weights, covariances)
-            try:  # positive definite exactly where every relative eigenvalue is above the bound
-                np.linalg.cholesky(covariances - floor)
-            except np.linalg.LinAlgError:
-                for k, matrix in enumerate(covariances):
-                    if np.linalg.eigvalsh(matrix - floor).min() <= 0:
-                        raise Degenerate(f"the covariance of component {k} collapsed") from None
-                raise Degenerate("a covariance collapsed") from None
-        elif self.covariance_type != "tied":
+        """Raise where a covariance has no size next to the pooled one, or that one is singular.
+
+        A matrix minus the bound times its yardstick is positive definite exactly where every
+        relative eigenvalue is above the bound.  The yardstick of the pooled matrix is its own
+        diagonal, so the rule knows no units.
+        """
+        if not self.structure.dense:
             collapsed = covariances <= DEGENERATE_RATIO * (weights @ covariances)
             if collapsed.any():
-                k = np.argwhere(collapsed)[0][0]
-                raise Degenerate(f"the covariance of component {k} collapsed")
+                raise Degenerate(
+                    f"the covariance of component {np.argwhere(collapsed)[0][0]} collapsed"
+                )
+            return
+        pooled = self.structure.pooled(weights, covariances)
+        rests = [pooled - DEGENERATE_RATIO * np.diag(np.diagonal(pooled))]
+        if covariances.ndim == 3:
+            rests.extend(covariances - DEGENERATE_RATIO * pooled)
+        try:
+            np.linalg.cholesky(rests)
+        except np.linalg.LinAlgError:
+            smallest = [np.linalg.eigvalsh(rest / np.trace(pooled)).min() for rest in rests]
+            k = int(np.argmin(smallest))
+            part = f"covariance of component {k - 1}" if k else "pooled covariance"
+            raise Degenerate(f"the {part} collapsed") from None
 
     def _eigenvalue_ratio(self, params: GaussianMixtureParams) -> float:
         """Smallest eigenvalue of a component's covariance relative to the pooled one."""
@@ -332,7 +341,7 @@ class GaussianMixtureModel(Model):
             return 1.0
         if covariances.ndim < 3:
             return float((covariances / (params.weights @ covariances)).min())
-        factor = np.linalg.cholesky(np.einsum("k,kij->ij", params.weights, covariances))
+        factor = np.linalg.cholesky(self.structure.pooled(params.weights, covariances))
         half = np.linalg.solve(factor, covariances)
         whitened = np.linalg.solve(factor, half.transpose(0, 2, 1))
         return float(np.linalg.eigvalsh(whitened).min())

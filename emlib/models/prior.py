@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
+from emlib.errors import InvalidData
 from emlib.models.covariance import Covariance
 from emlib.models.moments import component_moments
 
@@ -36,10 +37,21 @@ class ConjugatePrior:
 
     @classmethod
     def fraley_raftery(cls, data: Table, n_components: int, dense: bool) -> "ConjugatePrior":
-        """The default hyper-parameters of the paper, section 2.2."""
+        """The default hyper-parameters of the paper, section 2.2.
+
+        Raises
+        ------
+        InvalidData
+            If the data's covariance, which a dense structure takes as scale, is singular.
+        """
         d = data.d
         counts, means, scatters, _ = component_moments(data, np.ones((data.n, 1)))
         covariance = scatters[0] / max(counts[0] - 1.0, 1.0) / n_components ** (2.0 / d)
+        size = np.sqrt(np.diagonal(covariance))
+        if dense and np.linalg.eigvalsh(covariance / np.outer(size, size)).min() < 1e-10:
+            raise InvalidData(
+                "prior fraley_raftery: the columns' covariance is singular and cannot be its scale"
+            )
         if not dense:
             covariance = np.eye(d) * (np.trace(covariance) / d)
         return cls(means[0], 0.01, d + 2.0, covariance)

@@ -35,8 +35,7 @@ def sensitivity_table(results: Results, bootstrap: Bootstrap) -> pd.DataFrame:
 
     def add(variant: str, value: float, replicates: pd.DataFrame, limit: float) -> None:
         rates = hit_rates(replicates, limit, cells, steady)
-        found = difference_table(results, replicates, limit, bootstrap)
-        found = found[found["estimand"] == PRIMARY]
+        found = difference_table(results, replicates, limit, bootstrap, (PRIMARY,))
         verdicts = dict(zip(found["cell_id"], found["verdict"], strict=True))
         verdict = [verdicts.get(name, "") for name in results.plan["cell_id"]]
         head = pd.DataFrame({"cell_id": results.plan["cell_id"], "variant": variant})

@@ -8,7 +8,7 @@ component of Ghahramani and Jordan 1994), with the Cholesky factor S_oo = L L':
     Cov[x_u | x_o] = S_uu - V V'
 
 L^-1, V and the conditional covariance are computed once for each pattern and component.  Sums are
-taken about the current means, chunk by chunk in a fixed order.
+taken about the current means, in a fixed order: chunk by chunk, pattern by pattern.
 """
 
 import math
@@ -20,6 +20,10 @@ LOG_2PI = math.log(2.0 * math.pi)
 
 SMALLEST_PIVOT = 1e-13
 """A Cholesky pivot below this share of its diagonal entry carries no correct digit."""
+
+
+BLOCK_ROWS = 64
+"""Rows that go through the compiled loops together; part of the order of sums."""
 
 
 @njit(cache=True)
@@ -80,7 +84,8 @@ def divide_row(log_joint, beta, uniform, responsibilities):
     """Turn log joint densities into responsibilities; return the log of their sum.
 
     ``beta`` 1 is the exact posterior, below 1 tempered, infinite hard; a ``uniform`` in [0, 1)
-    draws one component from the exact posterior instead.
+    draws one component from the exact posterior instead.  ``responsibilities`` may be
+    ``log_joint`` itself.
     """
     n_components = log_joint.shape[0]
     best = 0
@@ -89,6 +94,15 @@ def divide_row(log_joint, beta, uniform, responsibilities):
             best = k
     peak = log_joint[best]
     total = 0.0
+    if beta != 1.0 and beta != math.inf and uniform < 0.0:
+        tempered_total = 0.0
+        for k in range(n_components):
+            total += math.exp(log_joint[k] - peak)
+            responsibilities[k] = math.exp(beta * (log_joint[k] - peak))
+            tempered_total += responsibilities[k]
+        for k in range(n_components):
+            responsibilities[k] /= tempered_total
+        return peak + math.log(total)
     for k in range(n_components):
         responsibilities[k] = math.exp(log_joint[k] - peak)
         total += responsibilities[k]
@@ -105,17 +119,50 @@ def divide_row(log_joint, beta, uniform, responsibilities):
     elif beta == math.inf:
         for k in range(n_components):
             responsibilities[k] = 1.0 if k == best else 0.0
-    elif beta == 1.0:
-        for k in range(n_components):
-            responsibilities[k] /= total
     else:
-        total = 0.0
-        for k in range(n_components):
-            responsibilities[k] = math.exp(beta * (log_joint[k] - peak))
-            total += responsibilities[k]
         for k in range(n_components):
             responsibilities[k] /= total
     return loglik
+
+
+@njit(cache=True)
+def add_scaled(scale, x, y, n):
+    """y += scale * x on the first n entries."""
+    for i in range(n):
+        y[i] += scale * x[i]
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def dot(x, y, n):
+    """Sum of products of the first n entries, summed in the order of the vector units."""
+    total = 0.0
+    for i in range(n):
+        total += x[i] * y[i]
+    return total
+
+
+@njit(cache=True)
+def complete_rows(values, rows, columns, m, mean, whiten, deviations, distances, z):
+    """``complete_row`` for a block of rows, in pattern order and one column after the other.
+
+    ``deviations`` (d, B) takes the completed rows minus ``mean``, ``distances`` (B,) z'z.
+    """
+    d, n = mean.shape[0], rows.shape[0]
+    distances[:n] = 0.0
+    for a in range(m, d):
+        deviations[a, :n] = 0.0
+    for a in range(m):
+        c = columns[a]
+        for i in range(n):
+            deviations[a, i] = values[rows[i], c] - mean[c]
+    for a in range(m):
+        z[:n] = 0.0
+        for b in range(a + 1):
+            add_scaled(whiten[a, b], deviations[b], z, n)
+        for i in range(n):
+            distances[i] += z[i] * z[i]
+        for u in range(m, d):
+            add_scaled(whiten[u, a], z, deviations[u], n)
 
 
 @njit(cache=True)
@@ -126,72 +173,71 @@ def dense_pass(
     """One E-step with full or tied covariances.
 
     Returns the sums about ``means`` of the completed rows - ``counts`` (K,), ``first`` (K, d),
-    ``second`` (K, d, d) - the loglik and the sum of its rows' sizes.
+    ``second`` (K, d, d) - the loglik and the sum of its rows' sizes.  Rows of one pattern go
+    through in blocks that stay in cache.
     """
     n_components, d = means.shape
-    n_covariances = log_norm.shape[1]
+    tied = log_norm.shape[1] == 1
     counts = np.zeros(n_components)
     first = np.zeros((n_components, d))
     second = np.zeros((n_components, d, d))
     loglik = 0.0
     magnitude = 0.0
-    chunk_counts = np.zeros(n_components)
-    chunk_first = np.zeros((n_components, d))
-    chunk_second = np.zeros((n_components, d, d))
-    chunk_loglik = 0.0
-    chunk_magnitude = 0.0
     group_counts = np.zeros(n_components)
-    deviations = np.zeros((n_components, d))
-    log_joint = np.zeros(n_components)
-    responsibilities = np.zeros(n_components)
+    group_first = np.zeros((n_components, d))
+    group_second = np.zeros((n_components, d, d))
+    deviations = np.zeros((n_components, d, BLOCK_ROWS))
+    joint = np.zeros((BLOCK_ROWS, n_components))
+    shares = np.zeros((n_components, BLOCK_ROWS))
+    distances = np.zeros(BLOCK_ROWS)
+    scratch = np.zeros(BLOCK_ROWS)
     for g in range(groups.shape[0]):
         p = groups[g, 1]
         m = observed_counts[p]
+        if m == 0:
+            continue
         columns = columns_of_pattern[p]
         group_counts[:] = 0.0
-        for position in range(groups[g, 2], groups[g, 3]):
-            i = order[position]
-            if m == 0 or weights[i] == 0.0:
-                continue
+        group_first[:] = 0.0
+        group_second[:] = 0.0
+        for begin in range(groups[g, 2], groups[g, 3], BLOCK_ROWS):
+            rows = order[begin : min(begin + BLOCK_ROWS, groups[g, 3])]
+            n = rows.shape[0]
             for k in range(n_components):
-                c = k if n_covariances > 1 else 0
-                log_joint[k] = (
-                    log_weights[k]
-                    + log_norm[p, c]
-                    - 0.5
-                    * complete_row(values[i], columns, m, means[k], whiten[p, c], deviations[k])
-                )
-            uniform = uniforms[i] if uniforms.shape[0] > 0 else -1.0
-            row_loglik = divide_row(log_joint, beta, uniform, responsibilities)
-            chunk_loglik += weights[i] * row_loglik
-            chunk_magnitude += weights[i] * abs(row_loglik)
+                c = 0 if tied else k
+                complete_rows(
+                    values, rows, columns, m, means[k], whiten[p, c],
+                    deviations[k], distances, scratch,
+                )  # fmt: skip
+                for i in range(n):
+                    joint[i, k] = log_weights[k] + log_norm[p, c] - 0.5 * distances[i]
+            for i in range(n):
+                weight = weights[rows[i]]
+                uniform = uniforms[rows[i]] if uniforms.shape[0] > 0 else -1.0
+                row_loglik = divide_row(joint[i], beta, uniform, joint[i])
+                loglik += weight * row_loglik
+                magnitude += weight * abs(row_loglik)
+                for k in range(n_components):
+                    shares[k, i] = weight * joint[i, k]
             for k in range(n_components):
-                r = weights[i] * responsibilities[k]
-                if r == 0.0:
-                    continue
-                group_counts[k] += r
+                for i in range(n):
+                    group_counts[k] += shares[k, i]
                 for a in range(d):
-                    scaled = r * deviations[k, a]
-                    chunk_first[k, a] += scaled
+                    for i in range(n):
+                        scratch[i] = shares[k, i] * deviations[k, a, i]
+                        group_first[k, a] += scratch[i]
                     for b in range(a + 1):
-                        chunk_second[k, a, b] += scaled * deviations[k, b]
+                        group_second[k, a, b] += dot(scratch, deviations[k, b], n)
         for k in range(n_components):
-            chunk_counts[k] += group_counts[k]
-            block = conditional[p, k if n_covariances > 1 else 0]
-            for a in range(d - m):
+            counts[k] += group_counts[k]
+            block = conditional[p, 0 if tied else k]
+            for a in range(d):
+                first[k, columns[a]] += group_first[k, a]
                 for b in range(a + 1):
-                    chunk_second[k, columns[m + a], columns[m + b]] += group_counts[k] * block[a, b]
-        if g + 1 == groups.shape[0] or groups[g + 1, 0] != groups[g, 0]:
-            counts += chunk_counts
-            first += chunk_first
-            second += chunk_second
-            loglik += chunk_loglik
-            magnitude += chunk_magnitude
-            chunk_counts[:] = 0.0
-            chunk_first[:] = 0.0
-            chunk_second[:] = 0.0
-            chunk_loglik = 0.0
-            chunk_magnitude = 0.0
+                    total = group_second[k, a, b]
+                    if b >= m:
+                        total += group_counts[k] * block[a - m, b - m]
+                    second[k, max(columns[a], columns[b]), min(columns[a], columns[b])] += total
     for k in range(n_components):
         for a in range(d):
             for b in range(a):

@@ -43,15 +43,12 @@ class Victim(Project):
     @contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Run Snakemake on one core; whatever is left of it dies at the end."""
-        before = set(processes())
         snakemake = self.start(*arguments, cores=1)
         try:
             yield snakemake
         finally:
-            for pid, (_, command) in processes().items():
-                if pid not in before and str(self.paths.root.name) in command:
-                    kill(pid)
-            kill(snakemake.pid)
+            for pid in working_in(self.root):
+                kill(pid)
             snakemake.communicate()
 
     def stored_bytes(self) -> int:
@@ -82,6 +79,18 @@ def processes() -> dict[int, tuple[int, str]]:
             continue
         if state != "Z":
             found[int(stat.parent.name)] = (int(parent), command)
+    return found
+
+
+def working_in(folder: Path) -> list[int]:
+    """Processes whose working folder is this one: a project's own, orphans included."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if link.readlink() == folder.resolve():
+                found.append(int(link.parent.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
     return found
 
 

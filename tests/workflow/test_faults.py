@@ -100,7 +100,7 @@ def test_after_a_killed_snakemake_the_next_run_ends_as_if_nothing_had_been(
         second = victim.snakemake(*ONLY_FITS)
     assert second.code == 0, second.output
     assert victim.same_files() == undisturbed
-    assert any(event["reused"] for event in victim.events())
+    assert sum(event["computed"] for event in victim.events()) == FITS
 
 
 def test_control_c_leaves_a_partial_report_and_the_next_run_finishes(
@@ -124,12 +124,12 @@ def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it
 ) -> None:
     victim = Victim(
         tmp_path / "project",
-        datasets={"drawn": {**SLOW["datasets"]["drawn"], "n": 30_000}},
+        datasets={"drawn": {**SLOW["datasets"]["drawn"], "n": 20_000}},
         inits={"random": None},
         replicates=1,
         restarts=1,
         block_size=1,
-        stopping={"tol": 0.0, "max_iter": 1200},
+        stopping={"tol": 0.0, "max_iter": 800},
         budget={"hard_seconds": 600},
         reference={"starts": 1, "e_steps": 2},
     )
@@ -137,7 +137,7 @@ def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it
     with victim.running(*ONLY_FITS) as snakemake:
         for _ in range(2):
             (worker,) = wait_until(lambda: below(snakemake.pid, WORKER))
-            wait_until(lambda pid=worker: cpu_seconds(pid) > 4.0)
+            wait_until(lambda pid=worker: cpu_seconds(pid) > 3.0)
             kill(worker)
             wait_until(lambda pid=worker: pid not in processes())
         output, _ = snakemake.communicate(timeout=300)
@@ -148,4 +148,6 @@ def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it
     second = victim.snakemake(*ONLY_FITS)
     assert second.code == 0, second.output
     assert read_table(fits).column("status").to_pylist() == ["max_iter"]
-    assert "Nothing to be done" in victim.snakemake(*ONLY_FITS).output
+    events = len(victim.events())
+    assert victim.snakemake(*ONLY_FITS).code == 0
+    assert len(victim.events()) == events

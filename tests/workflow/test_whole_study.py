@@ -76,3 +76,15 @@ def test_snakemake_report_carries_the_figures_with_captions(finished):
     text = page.read_text()
     assert "hit_probability.svg" in text
     assert "Wilson" in text
+
+
+def test_a_job_that_parses_the_snakefile_again_reads_the_plan_alone(finished_copy):
+    project = finished_copy()
+    project.write_text("study: tiny\nnonsense: true\n")
+    path = project.paths.data("drawn", 0)
+    path.unlink()
+    ran = project.snakemake(
+        "--mode", "subprocess", "--no-hooks", str(path.relative_to(project.root))
+    )
+    assert ran.code == 0, ran.output
+    assert path.is_file()

@@ -63,6 +63,8 @@ class Model(ABC):
     family: ClassVar[str]
     cycle: ClassVar[tuple[Step, ...]]
     """The conditional M-steps of one iteration; plain EM has one that moves everything."""
+    n_components: int
+    """Latent classes (or states) that responsibilities range over."""
 
     def prepare(self, data: Any) -> "Model":
         """Check that the model can take the data and resolve what depends on them.

@@ -78,10 +78,10 @@ class _Dense(Covariance):
 
     def pack(self, covariances: Array, unconstrained: bool) -> Array:
         d = covariances.shape[-1]
-        matrices = covariances.reshape(-1, d, d)
+        matrices: Array = covariances.reshape(-1, d, d)
         rows, columns = np.tril_indices(d)
         if unconstrained:
-            matrices = np.linalg.cholesky(matrices)
+            matrices = np.asarray(np.linalg.cholesky(matrices), dtype=np.float64)
             diagonal = np.arange(d)
             matrices[:, diagonal, diagonal] = np.log(matrices[:, diagonal, diagonal])
         return matrices[:, rows, columns].ravel()

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Diagnosis, Model, Step
+from emlib.models.collapse import check_collapse, eigenvalue_ratio
 from emlib.models.covariance import COVARIANCES, Covariance
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.prior import PRIORS, ConjugatePrior
+from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
 
-DEGENERATE_RATIO = 1e-10
 SPURIOUS_RATIO = 1e-4
 EMPTY_SHARE = 1e-10
 """A component with a smaller share of the rows has none."""
@@ -38,52 +39,6 @@ class GaussianMixtureParams:
     weights: Array
     means: Array
     covariances: Array
-
-
-@dataclass(frozen=True, eq=False)
-class GaussianMixtureStats:
-    """Sums of the completed rows about a reference point a component.
-
-    Attributes
-    ----------
-    counts : ndarray of shape (K,)
-    reference : ndarray of shape (K, d)
-    first : ndarray of shape (K, d)
-        Sums of deviations from the reference.
-    second : ndarray of shape (K, d, d) or (K, d)
-        Sums of their products, of their squares where columns are independent.
-    loglik, magnitude : float
-        Observed-data loglik, and the sum of the rows' absolute logliks.
-    """
-
-    counts: Array
-    reference: Array
-    first: Array
-    second: Array
-    loglik: float
-    magnitude: float
-
-    def __add__(self, other: "GaussianMixtureStats") -> "GaussianMixtureStats":
-        moved = other.about(self.reference)
-        return GaussianMixtureStats(
-            self.counts + moved.counts,
-            self.reference,
-            self.first + moved.first,
-            self.second + moved.second,
-            self.loglik + moved.loglik,
-            self.magnitude + moved.magnitude,
-        )
-
-    def about(self, reference: Array) -> "GaussianMixtureStats":
-        """The same sums about other reference points (the parallel-axis theorem)."""
-        shift = self.reference - reference
-        moved = self.first + self.counts[:, None] * shift
-        if self.second.ndim == 2:
-            second = self.second + shift * (self.first + moved)
-        else:
-            cross = shift[:, :, None] * self.first[:, None, :]
-            second = self.second + cross + moved[:, :, None] * shift[:, None, :]
-        return replace(self, reference=reference, first=moved, second=second)
 
 
 @dataclass(frozen=True)
@@ -155,7 +110,7 @@ class GaussianMixtureModel(Model):
 
     def e_step(
         self, params: GaussianMixtureParams, data: Table, posterior: Posterior = EXACT
-    ) -> GaussianMixtureStats:
+    ) -> ComponentSums:
         from emlib.kernels.gaussian import dense_pass, diagonal_pass
 
         view = (data.values, data.weights, data.order, data.groups,
@@ -171,11 +126,11 @@ class GaussianMixtureModel(Model):
                 *view, _log(params.weights), means, variances, posterior.beta, noise
             )
         counts, first, second, loglik, magnitude = sums
-        return GaussianMixtureStats(counts, means, first, second, loglik, magnitude)
+        return ComponentSums(counts, means, first, second, loglik, magnitude)
 
     def m_step(
         self,
-        stats: GaussianMixtureStats,
+        stats: ComponentSums,
         params: GaussianMixtureParams,
         free: frozenset[str] | None = None,
     ) -> GaussianMixtureParams:
@@ -198,7 +153,7 @@ class GaussianMixtureModel(Model):
                 scatter = prior.add_to(scatter, means, self.structure)
             dof = None if prior is None else prior.dof
             covariances = self.structure.m_step(counts, scatter, dof)
-            self._check_collapse(weights, covariances)
+            check_collapse(self.structure, weights, covariances)
         return GaussianMixtureParams(weights, means, covariances)
 
     def log_prior(self, params: GaussianMixtureParams) -> float:
@@ -257,9 +212,9 @@ class GaussianMixtureModel(Model):
         noise = rng.standard_normal((n, params.means.shape[1]))
         return params.means[labels] + np.einsum("nij,nj->ni", factors[labels], noise), labels
 
-    def diagnose(self, params: GaussianMixtureParams, stats: GaussianMixtureStats) -> Diagnosis:
+    def diagnose(self, params: GaussianMixtureParams, stats: ComponentSums) -> Diagnosis:
         """``spurious``: fewer than 2 d effective rows, or an eigenvalue ratio below 1e-4."""
-        ratio = self._eigenvalue_ratio(params)
+        ratio = eigenvalue_ratio(self.structure, params.weights, params.covariances)
         smallest = float(stats.counts.min())
         spurious = smallest < 2 * params.means.shape[1] or ratio < SPURIOUS_RATIO
         return Diagnosis(("spurious",) if spurious else (), ratio, smallest)
@@ -307,44 +262,6 @@ class GaussianMixtureModel(Model):
         if variances.ndim == 1:
             variances = np.repeat(variances[:, None], params.means.shape[1], axis=1)
         return np.ascontiguousarray(variances)
-
-    def _check_collapse(self, weights: Array, covariances: Array) -> None:
-        """Raise where a covariance has no size next to the pooled one, or that one is singular.
-
-        A matrix minus the bound times its yardstick is positive definite exactly where every
-        relative eigenvalue is above the bound.  The yardstick of the pooled matrix is its own
-        diagonal, so the rule knows no units.
-        """
-        if not self.structure.dense:
-            collapsed = covariances <= DEGENERATE_RATIO * (weights @ covariances)
-            if collapsed.any():
-                raise Degenerate(
-                    f"the covariance of component {np.argwhere(collapsed)[0][0]} collapsed"
-                )
-            return
-        pooled = self.structure.pooled(weights, covariances)
-        rests = [pooled - DEGENERATE_RATIO * np.diag(np.diagonal(pooled))]
-        if covariances.ndim == 3:
-            rests.extend(covariances - DEGENERATE_RATIO * pooled)
-        try:
-            np.linalg.cholesky(rests)
-        except np.linalg.LinAlgError:
-            smallest = [np.linalg.eigvalsh(rest / np.trace(pooled)).min() for rest in rests]
-            k = int(np.argmin(smallest))
-            part = f"covariance of component {k - 1}" if k else "pooled covariance"
-            raise Degenerate(f"the {part} collapsed") from None
-
-    def _eigenvalue_ratio(self, params: GaussianMixtureParams) -> float:
-        """Smallest eigenvalue of a component's covariance relative to the pooled one."""
-        covariances = params.covariances
-        if self.covariance_type == "tied":
-            return 1.0
-        if covariances.ndim < 3:
-            return float((covariances / (params.weights @ covariances)).min())
-        factor = np.linalg.cholesky(self.structure.pooled(params.weights, covariances))
-        half = np.linalg.solve(factor, covariances)
-        whitened = np.linalg.solve(factor, half.transpose(0, 2, 1))
-        return float(np.linalg.eigvalsh(whitened).min())
 
 
 def _log(weights: Array) -> Array:

@@ -1,0 +1,54 @@
+"""How small a component is next to the others: the scale-free rules for collapse.
+
+The likelihood of a mixture with unequal covariances is unbounded (Day 1969); a component whose
+covariance has no size next to the pooled within-component one is on its way there.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.models.base import Degenerate
+from emlib.models.covariance import Covariance
+
+Array = NDArray[np.float64]
+
+DEGENERATE_RATIO = 1e-10
+
+
+def check_collapse(structure: Covariance, weights: Array, covariances: Array) -> None:
+    """Raise ``Degenerate`` where a covariance has no size next to the pooled one.
+
+    A matrix minus the bound times its yardstick is positive definite exactly where every
+    relative eigenvalue is above the bound.  The yardstick of the pooled matrix is its own
+    diagonal, so the rule knows no units.
+    """
+    pooled = structure.pooled(weights, covariances)
+    if not structure.dense:
+        collapsed = covariances <= DEGENERATE_RATIO * pooled
+        if collapsed.any():
+            k = np.argwhere(collapsed)[0][0]
+            raise Degenerate(f"the covariance of component {k} collapsed")
+        return
+    rests = [pooled - DEGENERATE_RATIO * np.diag(np.diagonal(pooled))]
+    if covariances.ndim == 3:
+        rests.extend(covariances - DEGENERATE_RATIO * pooled)
+    try:
+        np.linalg.cholesky(rests)
+    except np.linalg.LinAlgError:
+        smallest = [np.linalg.eigvalsh(rest / np.trace(pooled)).min() for rest in rests]
+        k = int(np.argmin(smallest))
+        part = f"covariance of component {k - 1}" if k else "pooled covariance"
+        raise Degenerate(f"the {part} collapsed") from None
+
+
+def eigenvalue_ratio(structure: Covariance, weights: Array, covariances: Array) -> float:
+    """Smallest eigenvalue of a component's covariance relative to the pooled one."""
+    pooled = structure.pooled(weights, covariances)
+    if not structure.dense:
+        return float((covariances / pooled).min())
+    if covariances.ndim == 2:
+        return 1.0
+    factor = np.linalg.cholesky(pooled)
+    half = np.linalg.solve(factor, covariances)
+    whitened = np.linalg.solve(factor, half.transpose(0, 2, 1))
+    return float(np.linalg.eigvalsh(whitened).min())

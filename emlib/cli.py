@@ -86,6 +86,52 @@ def mirror(study: str, uri: str | None) -> None:
     mirror_study(_study_dir(study), uri=uri)
 
 
+@main.group()
+def store() -> None:
+    """Check and tidy the store of finished fits."""
+
+
+RESULTS = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
+
+
+@store.command("verify")
+@RESULTS
+def store_verify(results: Path) -> None:
+    """Read every stored fit and check it; exit code 1 if anything is damaged."""
+    from emlib.study.storekeeping import verify
+
+    check = verify(results / "store")
+    for fault in check.faults:
+        click.echo(fault, err=True)
+    click.echo(
+        f"{check.records} records of {check.shards} data sets in {check.journals} journals, "
+        f"{check.size / 1e6:.1f} MB; faults: {len(check.faults)}"
+    )
+    if check.faults:
+        sys.exit(1)
+
+
+@store.command("compact")
+@RESULTS
+def store_compact(results: Path) -> None:
+    """Put the records of each data set into one journal."""
+    from emlib.study.storekeeping import compact
+
+    before, after = compact(results / "store")
+    click.echo(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after")
+
+
+@store.command("gc")
+@click.option("--keep", multiple=True, required=True, metavar="STUDY", help="May be repeated.")
+@RESULTS
+def store_gc(keep: tuple[str, ...], results: Path) -> None:
+    """Drop the fits that no kept study has in its files."""
+    from emlib.study.storekeeping import collect_garbage
+
+    before, after = collect_garbage(results / "store", [_study_dir(name) for name in keep])
+    click.echo(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after")
+
+
 @main.command()
 def schema() -> None:
     """Print the JSON Schema of a config file, for editors."""

@@ -210,16 +210,23 @@ class Writer:
     A record is flushed to the system when it is appended, so it survives the death of this process;
     it is on the disk (fsync) a second later, or when the writer is closed. While a writer lives it
     holds the store's lock, shared with other writers.
+
+    Parameters
+    ----------
+    store : Store
+    lock : bool
+        False for whoever holds the store's lock alone.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lock: bool = True) -> None:
         self.store = store
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.journal"
         self._files: dict[str, int] = {}
         self._dirty: set[str] = set()
         self._synced = time.monotonic()
         self._lock = writers_lock(store.root, shared=True)
-        self._lock.acquire(wait=None)
+        if lock:
+            self._lock.acquire(wait=None)
 
     def append(self, data_id: str, identity: str, content: bytes) -> None:
         """Append one encoded record.

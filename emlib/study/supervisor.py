@@ -309,16 +309,16 @@ def _results(
     """Encoded records by task number, tasks without one, and the numbers found in the store."""
     store = Store(paths.store)
     results: dict[int, bytes] = {}
-    for data_id in sorted({task.data_id for task in tasks}):
-        found, damages = store.read(data_id)
-        for damage in damages:
-            _say(f"{name}: {damage}")
-        for number, task in enumerate(tasks):
-            if task.data_id == data_id and task.identity in found:
-                results[number] = found[task.identity].content
-    reused = set(results)
-    wanted = [number for number in range(len(tasks)) if number not in reused]
-    with Writer(store) as writer:
+    with Writer(store) as writer:  # opened first: while it lives nobody rewrites the journals
+        for data_id in sorted({task.data_id for task in tasks}):
+            found, damages = store.read(data_id)
+            for damage in damages:
+                _say(f"{name}: {damage}")
+            for number, task in enumerate(tasks):
+                if task.data_id == data_id and task.identity in found:
+                    results[number] = found[task.identity].content
+        reused = set(results)
+        wanted = [number for number in range(len(tasks)) if number not in reused]
 
         def keep(frame: Frame) -> None:
             results[frame.task] = frame.content

@@ -247,6 +247,8 @@ def test_a_killed_supervisor_loses_only_the_fit_in_flight_and_takes_its_worker_a
     log = study.root / "log.txt"
     with launch(study) as process:
         worker = int(wait_for("task2", log).split()[1])
+        while len(Store(study.store).read("ab" * 16)[0]) < 2:
+            time.sleep(0.02)
         process.send_signal(blow)
         assert process.wait(10) != 0
     end = time.monotonic() + 5

@@ -1,0 +1,161 @@
+"""``emlib store``: check the store, pack its journals, drop what no study needs any more.
+
+Whatever rewrites journals holds the store's lock alone, so it is refused while a job is writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from emlib.errors import EmlibError, StoreError
+from emlib.study.grid import planned_blocks
+from emlib.study.locks import LockHeld
+from emlib.study.paths import StudyPaths
+from emlib.study.store import Damage, Found, Store, Writer, decode, read_journal, writers_lock
+
+
+@dataclass(frozen=True)
+class StoreCheck:
+    """What a store holds.
+
+    Parameters
+    ----------
+    shards, journals, records, size : int
+        Data sets, files, distinct fits, and bytes.
+    faults : list of str
+        Damaged parts and contradicting duplicates, one line each.
+    """
+
+    shards: int
+    journals: int
+    records: int
+    size: int
+    faults: list[str]
+
+
+def verify(root: Path) -> StoreCheck:
+    """Read every record of a store, and check it."""
+    store = Store(root)
+    journals, records, size = 0, 0, 0
+    faults: list[str] = []
+    shards = store.shards()
+    for data_id in shards:
+        paths = store.journals(data_id)
+        journals += len(paths)
+        size += sum(path.stat().st_size for path in paths)
+        try:
+            found, damages = store.read(data_id)
+        except StoreError as error:
+            faults.append(str(error))
+            continue
+        records += len(found)
+        faults += [str(damage) for damage in damages]
+    return StoreCheck(len(shards), journals, records, size, faults)
+
+
+def compact(root: Path) -> tuple[int, int]:
+    """Put each shard's records into one journal; duplicates and damaged parts go.
+
+    Returns
+    -------
+    before, after : int
+        Bytes.
+
+    Raises
+    ------
+    EmlibError
+        If a writer lives.
+    StoreError
+        If two records of one identity disagree; nothing of that shard is touched.
+    """
+    return _rewrite(root, lambda data_id, identity, found: True)
+
+
+def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
+    """Drop fits that no kept study has in its files, and compact the rest.
+
+    Parameters
+    ----------
+    root : Path
+        ``results/store``.
+    keep : iterable of Path
+        Folders of the studies to keep. Reference searches of their data are kept too.
+
+    Returns
+    -------
+    before, after : int
+        Bytes.
+
+    Raises
+    ------
+    EmlibError
+        If a writer lives, or a folder holds no study.
+    """
+    from emlib.study.files import read_table
+
+    data_ids: set[str] = set()
+    fit_ids: set[str] = set()
+    for study_dir in keep:
+        paths = StudyPaths(study_dir)
+        if not paths.study.is_file():
+            raise EmlibError(f"{study_dir}: no study here (study.json is missing)")
+        for block in planned_blocks(study_dir):
+            ids = (block.dataset, block.missingness, block.model, block.block)
+            file = paths.block("fits", *ids)
+            if file.is_file():
+                table = read_table(file, ["fit_id", "data_id"])
+                fit_ids.update(table.column("fit_id").to_pylist())
+                data_ids.update(table.column("data_id").to_pylist())
+
+    def needed(data_id: str, identity: str, found: Found) -> bool:
+        if data_id not in data_ids:
+            return False
+        return identity in fit_ids or "reference" in decode(found.content)
+
+    return _rewrite(root, needed)
+
+
+def _rewrite(root: Path, needed: Callable[[str, str, Found], bool]) -> tuple[int, int]:
+    store = Store(root)
+    before = after = 0
+    with _alone(root):
+        for data_id in store.shards():
+            old = store.journals(data_id)
+            before += sum(path.stat().st_size for path in old)
+            found, _ = store.read(data_id)
+            kept = {name: item for name, item in found.items() if needed(data_id, name, item)}
+            if len(kept) < len(found) or len(old) > 1 or _damaged(old):
+                _replace(store, data_id, old, kept)
+            after += sum(path.stat().st_size for path in store.journals(data_id))
+            if not kept:
+                store.shard(data_id).rmdir()
+    return before, after
+
+
+def _damaged(paths: list[Path]) -> bool:
+    return any(isinstance(item, Damage) for path in paths for item in read_journal(path))
+
+
+def _replace(store: Store, data_id: str, old: list[Path], kept: dict[str, Found]) -> None:
+    """Write the new journal, on the disk, before the old ones go."""
+    with Writer(store, lock=False) as writer:
+        for identity in sorted(kept):
+            writer.append(data_id, identity, kept[identity].content)
+    for path in old:
+        path.unlink()
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    lock = writers_lock(root, shared=False)
+    try:
+        lock.acquire()
+    except LockHeld:
+        raise EmlibError(
+            f"{root}: a job is writing to the store; try again when it is done"
+        ) from None
+    with lock:
+        yield

@@ -92,15 +92,18 @@ def _intervals(
 def data_profile(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
     """Share of replicates solved against E-steps."""
     budget = (study.get("budget") or {}).get("e_steps")
-    return _profile(tables, look, "e_steps", "E-step equivalents, all starts so far", budget)
+    axis = alt.Axis(title="E-step equivalents, all starts so far", format="~s", tickCount=4)
+    return _profile(tables, look, "e_steps", axis, budget)
 
 
 def data_profile_seconds(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
     """Share of replicates solved against seconds."""
-    return _profile(tables, look, "seconds", "seconds, all starts so far", None)
+    words = "datum.value < 1 ? format(1000 * datum.value, '~r') + ' ms' : datum.value + ' s'"
+    axis = alt.Axis(title="time, all starts so far", labelExpr=words, tickCount=4)
+    return _profile(tables, look, "seconds", axis, None)
 
 
-def _profile(tables: Tables, look: Look, axis: str, title: str, budget: float | None) -> Any:
+def _profile(tables: Tables, look: Look, axis: str, guide: alt.Axis, budget: float | None) -> Any:
     steps = tables["profiles"]
     steps = steps[(steps["axis"] == axis) & (steps["value"] > 0)]
     if not len(steps):
@@ -119,7 +122,7 @@ def _profile(tables: Tables, look: Look, axis: str, title: str, budget: float | 
             x=alt.X(
                 "value:Q",
                 scale=alt.Scale(type="log", domain=[low, right], nice=False),
-                axis=alt.Axis(title=title, format="~s", tickCount=4),
+                axis=guide,
             ),
             y=alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=_percent("replicates solved")),
             color=look.colours(),

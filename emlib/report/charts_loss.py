@@ -51,7 +51,7 @@ def convergence(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
     """Loss against iterations: median and quartiles over all fits."""
     scale = alt.Scale(type="symlog", constant=1, nice=False)
     ticks = [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000]
-    axis = alt.Axis(title="iteration", values=ticks, format="~s")
+    axis = alt.Axis(title="iteration", values=ticks, format="d")
     return _convergence(tables, look, "curves", "iteration", alt.X("x:Q", scale=scale, axis=axis))
 
 
@@ -173,7 +173,8 @@ def rate_data(tables: Tables) -> pd.DataFrame:
             found = estimation.loc[cells["cell_id"]]
             part["value"] = found[measure].to_numpy()
             half = 1.96 * found[f"{measure}_se"].fillna(0).to_numpy()
-            part["low"], part["high"] = part["value"] - half, part["value"] + half
+            part["low"] = np.maximum(part["value"] - half, 0.0)
+            part["high"] = part["value"] + half
         parts.append(part.assign(measure=measure))
     data = pd.concat(parts).dropna(subset=["value"])
     complete = data[data["mechanism"] == "none"]

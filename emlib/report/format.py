@@ -130,5 +130,6 @@ def settings_text(settings: Mapping[str, Any]) -> str:
         elif isinstance(value, list):
             parts.append(f"{name} [{', '.join(str(item) for item in value)}]")
         else:
-            parts.append(f"{name} {value}")
+            number = isinstance(value, float)
+            parts.append(f"{name} {given(value) if number else value}")
     return ", ".join(parts)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from emlib.report.cells import budget_of
 from emlib.report.contrasts import PRIMARY, SINGLE
-from emlib.report.format import given, listed
+from emlib.report.format import given, listed, whole
 from emlib.report.load import SETTING
 
 
@@ -91,11 +91,11 @@ def _precision(rivals: pd.DataFrame) -> str:
     if not len(unclear):
         return (
             f"Every one of the {len(rivals)} comparisons with the baseline is distinguishable with "
-            f"{have} replicates; intervals of ±5 points would take about {need}."
+            f"{have} replicates; intervals of ±5 points would take about {whole(need)}."
         )
     share = "None" if len(unclear) == len(rivals) else f"{len(rivals) - len(unclear)}"
     return (
         f"{share} of the {len(rivals)} comparisons with the baseline "
         f"{'is' if share in ('None', '1') else 'are'} distinguishable with these {have} "
-        f"replicates; about {need} replicates would give every interval ±5 points."
+        f"replicates; about {whole(need)} replicates would give every interval ±5 points."
     )

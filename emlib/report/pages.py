@@ -16,6 +16,7 @@ from emlib.report.headline import headline
 from emlib.report.load import rows_of
 from emlib.report.provenance import provenance, study_text
 from emlib.report.theme import Look
+from emlib.study.paths import BLOCK_KINDS
 
 Tables = dict[str, pd.DataFrame]
 MISSING_SHOWN = 40
@@ -89,10 +90,16 @@ def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
         "sensitivity": views.sensitivity_rows(tables["sensitivity_summary"]),
         "variants": variants,
         "detail": detail,
-        "half_width": fmt.percent(half_width(tables["profiles"])),
+        "half_width": f"{100 * half_width(tables['profiles']):.0f} points",
         "provenance": provenance(study, tables["machines"]),
         "study_text": study_text(study),
     }
+
+
+def _lack(missing: str) -> str:
+    if missing.count(",") == len(BLOCK_KINDS) - 1:
+        return "no file yet"
+    return missing if missing in ("", "damaged") else f"lacks {missing}"
 
 
 def half_width(profiles: pd.DataFrame) -> float:
@@ -109,7 +116,7 @@ def coverage(blocks: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
             "log": f"logs/block/{row.dataset}/{row.missingness}/{row.model}/{row.block:04d}.log",
             "replicates": f"{row.first}–{row.last - 1}",
             "fits": int(row.planned - row.found),
-            "what": "all five files" if row.missing.count(",") == 4 else row.missing,
+            "what": _lack(row.missing),
         }
         for row in rows_of(lacking.head(MISSING_SHOWN))
     ]

@@ -102,7 +102,7 @@ def hit_table(fits: pd.DataFrame, outcomes: Outcomes, best: np.ndarray) -> pd.Da
 
 
 def worst_table(fits: pd.DataFrame, outcomes: Outcomes) -> pd.DataFrame:
-    """The worst fits: those that died of an error first, then by loss; one a cell at most."""
+    """The worst fits: errors first, then by loss; one of each init and status, then others."""
     order = {name: rank for rank, name in enumerate(WORST_FIRST)}
     rank = fits["status"].astype(str).map(order).fillna(len(order)).to_numpy()
     ranked = fits.assign(rank=rank, loss=outcomes.loss, reference=outcomes.reference)
@@ -111,8 +111,10 @@ def worst_table(fits: pd.DataFrame, outcomes: Outcomes) -> pd.DataFrame:
         ascending=[True, False, True, True, True],
         kind="stable",
     )
-    ranked = ranked.drop_duplicates("cell").head(WORST_FITS)
-    return ranked[TABLES["worst"].names]
+    kinds = ranked.drop_duplicates(["init", "status"])
+    others = ranked.drop(kinds.index).drop_duplicates("cell")
+    chosen = pd.concat([kinds, others]).head(WORST_FITS).index
+    return ranked[ranked.index.isin(chosen)][TABLES["worst"].names]
 
 
 def machine_table(fits: pd.DataFrame) -> pd.DataFrame:

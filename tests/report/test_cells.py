@@ -140,7 +140,7 @@ def test_estimates_are_those_of_the_best_start_and_failures_are_counted():
     assert found["imputation_rmse_replicates"] == 0
 
 
-def test_the_worst_fits_are_errors_first_then_losses_one_a_cell():
+def test_the_worst_fits_are_errors_first_then_losses():
     named = {"algorithm": "em", "oracle": False, "message": ""}
     rows = [
         {"loglik_polished": -101.0, "cell": 0},
@@ -151,4 +151,4 @@ def test_the_worst_fits_are_errors_first_then_losses_one_a_cell():
     ]
     fits = fit_frame([row | named for row in rows])
     worst = worst_table(fits, judge(fits, reference_frame(), 1e-3))
-    assert worst["fit_id"].tolist() == ["f3", "f2", "f1"]
+    assert worst["fit_id"].tolist() == ["f3", "f2", "f1", "f0"]

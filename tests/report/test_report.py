@@ -138,7 +138,8 @@ def test_a_partial_report_names_what_is_missing_and_has_no_seal(small):
     text = small.paths.report.read_text()
     assert "Partial report: 1 of 8 blocks missing" in text
     assert f"{gone.dataset}/{gone.missingness}/{gone.model}/{gone.block:04d}" in text
-    assert "fits, curves" in text
+    assert "lacks fits, curves" in text
+    assert "So far: " in text
     assert not small.paths.complete.exists()
     assert study["replicates"] == 4
 

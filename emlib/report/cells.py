@@ -30,7 +30,7 @@ STATUSES = (
     "invalid",
     "lost",
 )
-FLAGS = ("spurious", "boundary", "saddle", "not_identified", "slow_tail")
+FLAGS = ("spurious", "boundary", "saddle", "not_identified", "plateau", "slow_tail")
 
 
 def replicate_table(results: Results, outcomes: Outcomes) -> pd.DataFrame:

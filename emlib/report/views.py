@@ -93,6 +93,8 @@ def _hit_flags(row: Any) -> list[str]:
 def _loss_flags(row: Any) -> list[str]:
     ended = {name: getattr(row, f"status_{name}") for name in STATUSES if name != "converged"}
     flags = [f"{count} {name}" for name, count in ended.items() if count]
+    if row.flag_plateau:
+        flags.append(f"{row.flag_plateau} plateau")
     if row.flag_slow_tail:
         flags.append(f"{row.flag_slow_tail} slow_tail")
     return flags

@@ -29,6 +29,8 @@ from emlib.study.assembly import replay_line
 from emlib.study.scores import adjusted_rand, imputation_rmse, parameter_error
 
 POLISH = Stopping(tol=1e-6, max_iter=2000)
+PLATEAU_GAIN = 0.1
+"""Nats that a polish may gain on a climb that said it had converged, before it is flagged."""
 CURVE_POINTS = 200
 PROVISIONAL_STATUSES = frozenset({"timeout", "lost"})
 NAN = math.nan
@@ -189,6 +191,7 @@ def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
         "status_polished": result.status if polished is None else polished.status,
         "e_steps_init": float(start.e_steps),
         "e_steps_polish": 0.0 if polished is None else float(polished.e_steps),
+        "flags": ",".join(sorted(flags(result, polished))),
         **_scores(case, result),
     }
     record = {"fit": row, "curve": curve(result, start.e_steps)}
@@ -216,10 +219,21 @@ def polish(case: Case, result: Climb) -> Climb | None:
     return climb(case.model, case.table, result.params, make_algorithm("em", {}), POLISH, Budget())
 
 
+def flags(result: Climb, polished: Climb | None) -> set[str]:
+    """Flags of the climb, with those of the optimum taken at the polished endpoint.
+
+    ``plateau``: the climb converged by its rule, and the polish still found much to gain.
+    """
+    if polished is None or polished.status == "degenerate":
+        return set(result.flags)
+    found = (set(result.flags) - set(result.diagnosis.flags)) | set(polished.diagnosis.flags)
+    gain = polished.objective - result.objective
+    return found | ({"plateau"} if result.status == "converged" and gain > PLATEAU_GAIN else set())
+
+
 def _endpoint(result: Climb) -> Record:
     return {
         "status": result.status,
-        "flags": ",".join(sorted(result.flags)),
         "message": steady(result.message or ""),
         "loglik": float(result.loglik),
         "objective": float(result.objective),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emlib.errors import EmlibError
-from emlib.study import grid
+from emlib.study import components, grid
 from emlib.study.atomic import write_json
 from emlib.study.checks import checked_study
 from emlib.study.config import parse_overrides
@@ -23,9 +23,9 @@ from emlib.study.locks import FileLock, LockHeld
 from emlib.study.paths import StudyPaths
 from emlib.study.prepare import RESULTS, block_size_of, check_writable
 
-E_STEPS_PER_FIT = 150
-SECONDS_PER_E_STEP = 1e-4
-SECONDS_PER_UNIT = 1.5e-9
+E_STEPS_PER_FIT = 100
+SECONDS_PER_E_STEP = 6e-5
+SECONDS_PER_UNIT = 2e-9
 """Seconds for one row, one component and one squared column."""
 SECONDS_PER_JOB = 2.0
 HALF_WIDTH = 0.05
@@ -180,7 +180,8 @@ def _print_axes(console: Any, study: Mapping[str, Any], cells: list[grid.Entry])
         fits: Counter[str] = Counter()
         for cell in cells:
             fits[getattr(cell, axis)] += cell.starts * study["replicates"]
-        for i, key in enumerate(count):
+        listed = [key for key in study[components.SECTIONS[axis]] if key in count]
+        for i, key in enumerate(listed):
             table.add_row(axis if i == 0 else "", key, str(count[key]), str(fits[key]))
         table.add_section()
     console.print(table)

@@ -23,6 +23,7 @@ STATUSES = (
     "invalid",
     "lost",
 )
+PIPED_WIDTH = 160
 
 
 def count_statuses(
@@ -62,17 +63,21 @@ def show_status(study_dir: Path) -> None:
     counts, missing = count_statuses(study_dir)
     seen = [status for status in STATUSES if any(count[status] for count in counts.values())]
     table = Table(title=f"study {grid.load_study(study_dir)['study']}", title_justify="left")
-    for name in ("dataset", "missingness", "model"):
-        table.add_column(name)
+    table.add_column("dataset/missingness/model", overflow="fold")
     for name in ("planned", "done", *seen, "missing blocks"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for group, count in sorted(counts.items()):
-        table.add_row(*group, *_numbers(count, seen), ", ".join(missing.get(group, [])) or "-")
+        table.add_row(
+            "/".join(group), *_numbers(count, seen), ", ".join(missing.get(group, [])) or "-"
+        )
     total: Counter[str] = sum(counts.values(), Counter())
     table.add_section()
     blocks = sum(len(names) for names in missing.values())
-    table.add_row("all", "", "", *_numbers(total, seen), str(blocks))
-    Console(highlight=False).print(table)
+    table.add_row("all", *_numbers(total, seen), str(blocks))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED_WIDTH)
+    console.print(table)
 
 
 def _numbers(count: Counter[str], seen: list[str]) -> list[str]:

@@ -127,27 +127,30 @@ def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it
         datasets={"drawn": {**SLOW["datasets"]["drawn"], "n": 20_000}},
         inits={"random": None},
         replicates=1,
-        restarts=1,
+        restarts=2,
         block_size=1,
-        stopping={"tol": 0.0, "max_iter": 800},
+        stopping={"tol": 0.0, "max_iter": 1500},
         budget={"hard_seconds": 600},
         reference={"starts": 1, "e_steps": 2},
     )
     fits = victim.paths.block("fits", "drawn", "mcar-0.2", "four", 0)
     with victim.running(*ONLY_FITS) as snakemake:
-        for _ in range(2):
-            (worker,) = wait_until(lambda: below(snakemake.pid, WORKER))
-            wait_until(lambda pid=worker: cpu_seconds(pid) > 3.0)
-            kill(worker)
-            wait_until(lambda pid=worker: pid not in processes())
+        wait_for_fits(victim)
+        (worker,) = below(snakemake.pid, WORKER)
+        half_of_the_first_fit = cpu_seconds(worker) / 2
+        kill(worker)
+        wait_until(lambda: worker not in processes())
+        (worker,) = wait_until(lambda: below(snakemake.pid, WORKER))
+        wait_until(lambda: cpu_seconds(worker) > half_of_the_first_fit)
+        kill(worker)
         output, _ = snakemake.communicate(timeout=300)
         assert snakemake.returncode == 0, output
     table = read_table(fits)
-    assert table.column("status").to_pylist() == ["lost"]
-    assert "SIGKILL" in table.column("message")[0].as_py()
+    assert table.column("status").to_pylist() == ["max_iter", "lost"]
+    assert "SIGKILL" in table.column("message")[1].as_py()
     second = victim.snakemake(*ONLY_FITS)
     assert second.code == 0, second.output
-    assert read_table(fits).column("status").to_pylist() == ["max_iter"]
-    events = len(victim.events())
+    assert read_table(fits).column("status").to_pylist() == ["max_iter", "max_iter"]
+    assert [event["computed"] for event in victim.events()] == [2, 1]
     assert victim.snakemake(*ONLY_FITS).code == 0
-    assert len(victim.events()) == events
+    assert len(victim.events()) == 2

@@ -144,9 +144,10 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         "blocks": {},
     }
     cells = grid.entries(study)
+    specs = {name: _spec_digest(study, name) for name in study["datasets"]}
     for block in blocks:
         name = block_name(block.block)
-        data = _data_digest(study, block)
+        data = digest([specs[block.dataset], block.first, block.last])
         result["data"][f"{block.dataset}/{name}"] = data
         holes = digest([data, study["missingness"][block.missingness]])
         result["masks"][f"{block.dataset}/{block.missingness}/{name}"] = holes
@@ -159,21 +160,13 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
     return result
 
 
-def _data_digest(study: Mapping[str, Any], block: grid.Block) -> str:
-    spec = study["datasets"][block.dataset]
-    sources = [_file_digest(Path(path)) for path in _source_files(spec)]
-    return digest([study["seed"], spec, sources, block.first, block.last, data_fingerprint()])
-
-
-def _source_files(spec: Mapping[str, Any]) -> tuple[str, ...]:
+def _spec_digest(study: Mapping[str, Any], dataset: str) -> str:
+    """What decides a dataset's replicates: settings, files that it is read from, seed and code."""
     from emlib.datasets import source_files
 
-    return source_files(spec)
-
-
-@cache
-def _file_digest(path: Path) -> str:
-    return digest(path.read_bytes())
+    spec = study["datasets"][dataset]
+    sources = [digest(Path(path).read_bytes()) for path in source_files(spec)]
+    return digest([study["seed"], spec, sources, data_fingerprint()])
 
 
 def _block_job(

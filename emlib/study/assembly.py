@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from emlib.study.store import decode
+from emlib.study.journal import decode
 
 NAN = math.nan
 Row = dict[str, Any]

@@ -20,7 +20,7 @@ from emlib.errors import EmlibError
 from emlib.study.atomic import read_json, write_bytes, write_json
 from emlib.study.locks import FileLock, LockHeld
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
-from emlib.study.supervisor import THREAD_VARIABLES
+from emlib.study.workerprocess import THREAD_VARIABLES
 
 WILDCARDS = {
     "dataset": r"[A-Za-z0-9][\w.+-]*",

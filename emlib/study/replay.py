@@ -135,7 +135,7 @@ def rerun(prefix: str, results: Path = Path("results")) -> Replay:
 
 def _pin_threads() -> None:
     """One thread, as in the worker; libraries read these variables when they are loaded."""
-    from emlib.study.supervisor import single_threaded
+    from emlib.study.workerprocess import single_threaded
 
     os.environ.update(single_threaded())
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from emlib.errors import EmlibError, StoreError
 from emlib.study.grid import planned_blocks
+from emlib.study.journal import Damage, decode, read_journal
 from emlib.study.locks import LockHeld
 from emlib.study.paths import StudyPaths
-from emlib.study.store import Damage, Found, Store, Writer, decode, read_journal, writers_lock
+from emlib.study.store import Found, Store, Writer, writers_lock
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,12 @@ hangs, crashes, exits or eats the memory becomes a row, and the block goes on.
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,197 +22,9 @@ from emlib.study.atomic import read_json, write_json
 from emlib.study.grid import Block, load_study, planned_blocks
 from emlib.study.locks import FileLock, append_line
 from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
-from emlib.study.protocol import (
-    FINAL,
-    OPEN,
-    PLAN,
-    REFUSED,
-    RUN,
-    Closed,
-    Frame,
-    Overdue,
-    Reader,
-    send,
-)
+from emlib.study.protocol import FINAL, Frame
 from emlib.study.store import Store, Writer
-
-WORKER = (sys.executable, "-m", "emlib.study.worker")
-START_SECONDS = 900.0  # a first compilation on a busy machine fits in
-START_ATTEMPTS = 3
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
-
-
-def single_threaded() -> dict[str, str]:
-    """Variables that pin BLAS and compiled loops to one thread: sums then have one order."""
-    return dict.fromkeys(THREAD_VARIABLES, "1")
-
-
-class Worker:
-    """The one process that computes, restarted whenever it has died.
-
-    Parameters
-    ----------
-    opening : dict
-        What it is told to work on.
-    command : sequence of str
-        How it is started.
-    """
-
-    def __init__(self, opening: dict[str, Any], command: Sequence[str] = WORKER) -> None:
-        self._opening = opening
-        self._command = list(command)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._plan: list[dict[str, Any]] | None = None
-
-    def start(self) -> list[dict[str, Any]]:
-        """Start the process and return its plan, one record a task.
-
-        Raises
-        ------
-        EmlibError
-            If it refuses the block, cannot be started, or plans otherwise than before.
-        """
-        for _ in range(START_ATTEMPTS):
-            self._spawn()
-            try:
-                send(self._in, OPEN, content=self._opening)
-                frame = self._reader.receive(START_SECONDS)
-            except Overdue:
-                self.stop()
-                raise EmlibError(f"the worker was not ready after {START_SECONDS:g} s") from None
-            except Closed:
-                ending = self.stop()
-                continue
-            return self._checked(frame)
-        raise EmlibError(
-            f"the worker cannot start: {START_ATTEMPTS} times it {ending} before its first fit; "
-            "what it said stands above, in the block's log"
-        )
-
-    def _spawn(self) -> None:
-        environment = {**os.environ, **single_threaded()}
-        process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            env=environment,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process = process
-        self._in = process.stdin.fileno()
-        self._reader = Reader(process.stdout.fileno())
-
-    def _checked(self, frame: Frame) -> list[dict[str, Any]]:
-        if frame.kind == REFUSED:
-            self.stop()
-            raise EmlibError(str(frame.json()))
-        if frame.kind != PLAN:
-            raise EmlibError(f"the worker began with {frame.kind!r} instead of its plan")
-        plan = frame.json()
-        if self._plan is not None and plan != self._plan:
-            raise EmlibError("the block's data or code changed while it ran; run it again")
-        self._plan = plan
-        return plan
-
-    def run(self, tasks: Sequence[int]) -> None:
-        """Ask for these tasks, in this order."""
-        with suppress(Closed):  # noticed at the next receive, with its cause
-            send(self._in, RUN, content=list(tasks))
-
-    def receive(self, seconds: float | None) -> Frame:
-        return self._reader.receive(seconds)
-
-    def stop(self) -> str:
-        """Kill the process, and say how it ended if it had already."""
-        process = self._process
-        if process is None:
-            return "was not running"
-        self._process = None
-        with suppress(subprocess.TimeoutExpired):  # its pipe may close a moment before it ends
-            process.wait(0.0 if process.poll() is not None else 0.2)
-        ended = process.poll()
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        return _ending(ended)
-
-
-def _ending(code: int | None) -> str:
-    if code is None:
-        return "closed its pipe"
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"was ended by {name}"
-
-
-def run_tasks(
-    worker: Worker,
-    wanted: Sequence[int],
-    limit: float | None,
-    keep: Callable[[Frame], None],
-) -> dict[int, Death]:
-    """Have a started worker do tasks in order, whatever they do to it.
-
-    Parameters
-    ----------
-    worker : Worker
-        Already started.
-    wanted : sequence of int
-        Task numbers.
-    limit : float or None
-        Seconds after which a task's worker is killed.
-    keep : callable
-        Given the frame of each task that ends.
-
-    Returns
-    -------
-    dict
-        Tasks without a result: `timeout` beyond the limit, `lost` if the worker died twice in it.
-    """
-    waiting = deque(wanted)
-    deaths: dict[int, Death] = {}
-    died_once: set[int] = set()
-    if waiting:
-        worker.run(waiting)
-    while waiting:
-        try:
-            frame = worker.receive(limit)
-        except Overdue:
-            worker.stop()
-            deaths[waiting.popleft()] = Death("timeout", f"killed after {limit:g} s")
-        except Closed:
-            ending = worker.stop()
-            task = waiting[0]
-            if task in died_once:
-                deaths[waiting.popleft()] = Death("lost", f"its worker died twice: it {ending}")
-            died_once.add(task)
-        else:
-            if frame.task != waiting.popleft():
-                raise EmlibError(f"the worker answered for task {frame.task} out of order")
-            keep(frame)
-            continue
-        if waiting:
-            worker.start()
-            worker.run(waiting)
-    return deaths
-
-
-# --- a block --------------------------------------------------------------------------------------
+from emlib.study.workerprocess import WORKER, Worker, run_tasks
 
 
 def run_block(

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emlib.errors import EmlibError
+from emlib.study.journal import encode
 from emlib.study.protocol import FINAL, OPEN, PLAN, PROVISIONAL, REFUSED, RUN, Closed, Reader, send
-from emlib.study.store import encode
 
 OOM_SCORE = 800
 PR_SET_PDEATHSIG = 1

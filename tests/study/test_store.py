@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from emlib.errors import StoreError
 from emlib.study import store as store_module
+from emlib.study.journal import Damage, decode, encode, read_journal
 from emlib.study.locks import LockHeld
-from emlib.study.store import Damage, Store, Writer, decode, encode, read_journal, writers_lock
+from emlib.study.store import Store, Writer, writers_lock
 
 DATA = "ab" * 16
 
@@ -82,7 +83,8 @@ def test_an_appended_record_survives_kill_9_of_its_writer(tmp_path: Path) -> Non
     code = f"""
     import os, signal
     from pathlib import Path
-    from emlib.study.store import Store, Writer, encode
+    from emlib.study.journal import encode
+    from emlib.study.store import Store, Writer
     writer = Writer(Store(Path({str(tmp_path)!r})))
     writer.append({DATA!r}, "kept", encode({{"fit": 1}}))
     os.kill(os.getpid(), signal.SIGKILL)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from emlib.errors import EmlibError
+from emlib.study.journal import encode
 from emlib.study.paths import StudyPaths
-from emlib.study.store import Store, Writer, encode
+from emlib.study.store import Store, Writer
 from emlib.study.storekeeping import collect_garbage, compact, verify
 from emlib.study.supervisor import run_block
 from tests.study.small_study import planned_study

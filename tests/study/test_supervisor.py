@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from emlib.errors import EmlibError
-from emlib.study import supervisor
 from emlib.study.assembly import Death
 from emlib.study.files import read_table
+from emlib.study.journal import decode
 from emlib.study.locks import FileLock
 from emlib.study.paths import StudyPaths
 from emlib.study.protocol import Frame
-from emlib.study.store import Store, decode
-from emlib.study.supervisor import Worker, run_block, run_tasks
+from emlib.study.store import Store
+from emlib.study.supervisor import run_block
+from emlib.study.workerprocess import THREAD_VARIABLES, Worker, run_tasks
 
 FAULTY = (sys.executable, str(Path(__file__).with_name("faulty_worker.py")))
 IDS = ("d", "none", "m", 0)
@@ -295,7 +296,7 @@ def test_the_worker_gets_one_thread_whatever_the_environment_says(
     assert worker._process.stdout is not None
     lines = worker._process.stdout.read().decode().splitlines()
     worker.stop()
-    assert {f"{name}=1" for name in supervisor.THREAD_VARIABLES} <= set(lines)
+    assert {f"{name}=1" for name in THREAD_VARIABLES} <= set(lines)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux's own score")

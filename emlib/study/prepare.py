@@ -26,6 +26,7 @@ from emlib.study.fingerprint import (
 )
 from emlib.study.identity import digest
 from emlib.study.paths import StudyPaths, block_name
+from emlib.study.reference import CYCLE
 
 RESULTS = Path("results")
 
@@ -190,6 +191,7 @@ def _block_job(
         if (cell.dataset, cell.missingness, cell.model) == group
     ]
     common = [study[key] for key in ("stopping", "budget", "reference", "keep_params")]
+    common += [component_digest("inits", name) for name in CYCLE]
     family = study["models"][block.model]["family"]
     return {
         "family": family,

@@ -111,7 +111,8 @@ class GaussianMixtureModel(Model):
     def e_step(
         self, params: GaussianMixtureParams, data: Table, posterior: Posterior = EXACT
     ) -> ComponentSums:
-        from emlib.kernels.gaussian import dense_pass, diagonal_pass
+        from emlib.kernels.gaussian import dense_pass
+        from emlib.kernels.gaussian_diagonal import diagonal_pass
 
         view = (data.values, data.weights, data.order, data.groups,
                 data.columns_of_pattern, data.observed_counts)  # fmt: skip

@@ -75,8 +75,8 @@ class Table:
         if np.abs(finite).max() > LARGEST_VALUE:
             row, column = np.argwhere(np.abs(finite) > LARGEST_VALUE)[0]
             raise InvalidData(
-                f"row {row}, column {column}: {float(x[row, column])!r} is not a finite number below "
-                f"{LARGEST_VALUE:g} in size (NaN marks a missing cell)"
+                f"row {row}, column {column}: {float(x[row, column])!r} is not a finite number "
+                f"below {LARGEST_VALUE:g} in size (NaN marks a missing cell)"
             )
         w = _checked_weights(weights, len(x))
         patterns, pattern_of_row = _distinct_patterns(observed)

@@ -202,7 +202,7 @@ def test_a_collinear_table_is_degenerate_for_matrices_and_fine_for_columns(rng):
     data = Table.from_array(x)
     model = GaussianMixtureModel(1, "full")
     params = GaussianMixtureParams(np.ones(1), np.zeros((1, 2)), np.eye(2)[None])
-    with pytest.raises(Degenerate, match="singular|collapsed"):
+    with pytest.raises(Degenerate, match=r"singular|collapsed"):
         model.e_step(model.m_step(model.e_step(params, data), params), data)
     diagonal = GaussianMixtureModel(1, "diag")
     end = climb(diagonal, data, diagonal.start(data, np.ones((50, 1))))

@@ -36,6 +36,7 @@ def checked_study(path: Path, overrides: Mapping[str, Any] | None = None) -> dic
     config = load_config(path, overrides)
     mistakes = Mistakes(file_name(path))
     study = config.resolved()
+    _check_alike(study, mistakes)
     infos = _describe(study, mistakes)
     study["truths"] = _truths(study, infos)
     cells = grid.entries(study)
@@ -46,6 +47,17 @@ def checked_study(path: Path, overrides: Mapping[str, Any] | None = None) -> dic
     _check_inits(study, infos, cells, mistakes)
     mistakes.raise_if_any()
     return study
+
+
+def _check_alike(study: dict[str, Any], mistakes: Mistakes) -> None:
+    """Identity knows settings, not ids: two ids of the same settings would be one cell twice."""
+    for section in components.SECTIONS.values():
+        first: dict[str, str] = {}
+        for key, spec in study[section].items():
+            other = first.setdefault(identity.digest(spec), key)
+            if other != key:
+                text = "has the same settings, and would be the same cells again"
+                mistakes.add((section, key), f"{other!r} {text}; remove one of the two")
 
 
 def _describe(study: dict[str, Any], mistakes: Mistakes) -> dict[str, DatasetInfo]:

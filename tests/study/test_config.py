@@ -185,6 +185,19 @@ MISTAKES = {
         {"missingness": [{"mechanism": "mcar", "rate": 0.1}] * 2},
         "missingness[1]: 'mcar-0.1' is already at missingness[0]; give it an `id:`",
     ),
+    "the same init under two ids": (
+        {"inits": {"random": None, "random_2": {"init": "random"}}},
+        "inits.random_2: 'random' has the same settings",
+    ),
+    "the same holes under two ids": (
+        {
+            "missingness": [
+                {"mechanism": "mcar", "rate": 0.1},
+                {"mechanism": "mcar", "rate": 0.1, "id": "other"},
+            ]
+        },
+        "missingness.other-0.1: 'mcar-0.1' has the same settings",
+    ),
     "a mechanism that one column makes impossible": (
         {
             "datasets": {"g": {"table": "galaxies"}},

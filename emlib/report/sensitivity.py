@@ -1,6 +1,8 @@
-"""The primary estimate again under other rules: hit tolerance, spurious optima, budget."""
+"""The primary estimate again under other rules: tolerance, spurious optima, plateaus, budget."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from emlib.report.cells import (
 )
 from emlib.report.contrasts import PRIMARY, difference_table
 from emlib.report.load import Results
-from emlib.report.outcomes import judge
+from emlib.report.outcomes import has_flag, judge
 from emlib.report.statistics import Bootstrap
 
 TOLERANCES = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -26,7 +28,7 @@ def sensitivity_table(results: Results, bootstrap: Bootstrap) -> pd.DataFrame:
     """One row a cell and variant; columns `variant`, `value`, hits with intervals, `verdict`.
 
     Variants: `primary`; `tolerance` (nats); `spurious` (spurious optima count as optima);
-    `budget` (E-steps).
+    `plateau` (a climb that stopped far below where its polish ended is a miss); `budget` (E-steps).
     """
     study = results.study
     budget, tolerance = budget_of(study), float(study["hit_tolerance"])
@@ -41,14 +43,17 @@ def sensitivity_table(results: Results, bootstrap: Bootstrap) -> pd.DataFrame:
         head = pd.DataFrame({"cell_id": results.plan["cell_id"], "variant": variant})
         parts.append(head.assign(value=value).join(rates).assign(verdict=verdict))
 
-    primary = replicate_table(results, judge(results.fits, results.references, tolerance))
+    outcomes = judge(results.fits, results.references, tolerance)
+    primary = replicate_table(results, outcomes)
     add("primary", tolerance, primary, budget)
     for other in TOLERANCES:
         if not np.isclose(other, tolerance):
-            outcomes = judge(results.fits, results.references, other, raise_above=tolerance)
-            add("tolerance", other, replicate_table(results, outcomes), budget)
-    outcomes = judge(results.fits, results.references, tolerance, spurious=True)
-    add("spurious", tolerance, replicate_table(results, outcomes), budget)
+            looser = judge(results.fits, results.references, other, raise_above=tolerance)
+            add("tolerance", other, replicate_table(results, looser), budget)
+    with_spurious = judge(results.fits, results.references, tolerance, spurious=True)
+    add("spurious", tolerance, replicate_table(results, with_spurious), budget)
+    stopped = replace(outcomes, hit=outcomes.hit & ~has_flag(results.fits, "plateau"))
+    add("plateau", tolerance, replicate_table(results, stopped), budget)
     if np.isfinite(budget):
         for share in BUDGETS:
             add("budget", budget * share, primary, budget * share)

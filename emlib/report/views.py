@@ -21,6 +21,7 @@ NAMES = {
 VARIANTS = {
     "tolerance": "hit tolerance {} nats",
     "spurious": "spurious optima included",
+    "plateau": "plateaus are misses",
     "budget": "budget {} E-steps",
 }
 

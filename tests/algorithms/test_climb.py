@@ -24,7 +24,7 @@ def small_climb(rng, stopping=None, budget=None, n=120):
     return climb(model, data, start, stopping=stopping, budget=budget), model, data
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32 - 1),
     covariance_type=st.sampled_from(list(COVARIANCES)),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from emlib.sources import syntax_digest
 from emlib.study import components
@@ -19,16 +21,20 @@ NUMERIC_FOLDERS = ("data", "kernels", *REGISTRIES)
 
 
 @cache
-def numerics_fingerprint(family: str, init: str | None = None, algorithm: str | None = None) -> str:
+def numerics_fingerprint(
+    family: str, inits: tuple[str, ...] = (), algorithm: str | None = None
+) -> str:
     """Fingerprint of the numerical code behind a family, and of the libraries under it.
 
     Parameters
     ----------
     family : str
         Name of a model family.
-    init, algorithm : str, optional
-        Names of a strategy and of an algorithm, whose code then counts too. A new init changes no
-        other's fingerprint.
+    inits : tuple of str
+        Names of a strategy and of those among its settings (``init_parts``), whose code then
+        counts too. A new init changes no other's fingerprint.
+    algorithm : str, optional
+        Name of an algorithm, whose code then counts too.
 
     Returns
     -------
@@ -36,25 +42,38 @@ def numerics_fingerprint(family: str, init: str | None = None, algorithm: str | 
         32 hexadecimal digits. Comments, docstrings and layout do not count; modules that the code
         does not import do not count.
     """
-    runner = [PACKAGE / "study" / f"{name}.py" for name in ("fitting", "reference", "scores")]
+    runner = [
+        PACKAGE / "study" / f"{name}.py" for name in ("fitting", "identity", "reference", "scores")
+    ]
     roots = [*_modules("models", family), PACKAGE / "algorithms" / "climb.py", *runner]
-    if init is not None:
-        roots += _modules("inits", init)
+    roots += _modules("inits", *inits)
     if algorithm is not None:
         roots += _modules("algorithms", algorithm)
     return digest(["numerics", syntax_digest(*_closure(roots)), library_versions()])
 
 
+def init_parts(init: str, settings: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """Names of an init and of those among its settings, its defaults where none are given."""
+    from emlib.inits import INITS
+
+    if settings is None:
+        values = [default for _, default in components.settings_of(INITS[init]).values()]
+    else:
+        values = list(settings.values())
+    return tuple(sorted({init, *(v for v in values if isinstance(v, str) and v in INITS)}))
+
+
 @cache
-def component_digest(folder: str, name: str) -> str:
-    """Digest of the code behind one registered model, init or algorithm."""
-    return syntax_digest(*_closure(_modules(folder, name)))
+def component_digest(folder: str, *names: str) -> str:
+    """Digest of the code behind registered models, inits or algorithms."""
+    return syntax_digest(*_closure(_modules(folder, *names)))
 
 
 @cache
 def data_fingerprint() -> str:
     """Fingerprint of the code that draws data and holes."""
-    files = [*(PACKAGE / "datasets").rglob("*.py"), PACKAGE / "study" / "datafiles.py"]
+    study = [PACKAGE / "study" / f"{name}.py" for name in ("datafiles", "identity")]
+    files = [*(PACKAGE / "datasets").rglob("*.py"), *study]
     return digest(["data", syntax_digest(*files), version("numpy"), version("scipy")])
 
 
@@ -68,18 +87,10 @@ def library_versions() -> dict[str, str]:
     return {**versions, "blas": f"{blas.get('name')} {blas.get('version')}"}
 
 
-def _modules(folder: str, name: str) -> list[Path]:
-    """Files of a registered class, and of all its kind if another one may be among its settings."""
+def _modules(folder: str, *names: str) -> list[Path]:
+    """Files of registered classes."""
     registry = getattr(importlib.import_module(f"emlib.{folder}"), REGISTRIES[folder])
-    nested = any(
-        isinstance(value, str) and value in registry for value in _defaults(registry[name])
-    )
-    classes = list(registry.values()) if nested else [registry[name]]
-    return sorted({Path(inspect.getfile(entry)).resolve() for entry in classes})
-
-
-def _defaults(entry: type) -> list[object]:
-    return [default for _, default in components.settings_of(entry).values()]
+    return sorted({Path(inspect.getfile(registry[name])).resolve() for name in names})
 
 
 def _closure(roots: list[Path]) -> set[Path]:

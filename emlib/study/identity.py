@@ -163,7 +163,7 @@ def fit_id(
     seed_path : tuple
         ``(study_seed, *start_path(...))``.
     numerics : str
-        ``fingerprint.numerics_fingerprint(family, init, algorithm)``.
+        ``fingerprint.numerics_fingerprint(family, inits, algorithm)``.
 
     Returns
     -------

@@ -22,6 +22,7 @@ from emlib.study.fingerprint import (
     PACKAGE,
     component_digest,
     data_fingerprint,
+    init_parts,
     numerics_fingerprint,
 )
 from emlib.study.identity import digest
@@ -178,20 +179,21 @@ def _block_job(
     fingerprints: Mapping[str, str],
 ) -> dict[str, Any]:
     group = (block.dataset, block.missingness, block.model)
+    parts = {key: init_parts(one["init"], one["settings"]) for key, one in study["inits"].items()}
     fits = [
         [
             cell.cell_id,
             cell.init,
             cell.algorithm,
             cell.starts,
-            component_digest("inits", study["inits"][cell.init]["init"]),
+            component_digest("inits", *parts[cell.init]),
             component_digest("algorithms", study["algorithms"][cell.algorithm]["algorithm"]),
         ]
         for cell in cells
         if (cell.dataset, cell.missingness, cell.model) == group
     ]
     common = [study[key] for key in ("stopping", "budget", "reference", "keep_params")]
-    common += [component_digest("inits", name) for name in CYCLE]
+    common += [component_digest("inits", *init_parts(name)) for name in CYCLE]
     family = study["models"][block.model]["family"]
     return {
         "family": family,
@@ -220,8 +222,9 @@ def study_display(study: Mapping[str, Any]) -> list[Any]:
 
 @cache
 def _runner_code() -> str:
-    """Digest of the files' schemas: when they change, blocks are assembled again from the store."""
-    return syntax_digest(PACKAGE / "study" / "files.py")
+    """What makes rows of records: when it changes, blocks are assembled again from the store."""
+    names = ("assembly", "files", "tasks")
+    return syntax_digest(*(PACKAGE / "study" / f"{name}.py" for name in names))
 
 
 @cache

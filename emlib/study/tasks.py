@@ -16,7 +16,7 @@ from emlib.errors import EmlibError, InvalidData
 from emlib.study import identity, reference
 from emlib.study.assembly import Task
 from emlib.study.files import load_npz
-from emlib.study.fingerprint import numerics_fingerprint
+from emlib.study.fingerprint import init_parts, numerics_fingerprint
 from emlib.study.fitting import Case, FitSpec, run_fit
 from emlib.study.grid import Block, PlannedFit, block_fits
 from emlib.study.paths import StudyPaths
@@ -71,7 +71,11 @@ class BlockWork:
         dataset = study["datasets"][block.dataset]
         path = identity.start_path(dataset, missingness, self._model, init, replicate, start)
         case, data_id = self._cases[replicate], self._data_ids[replicate]
-        numerics = numerics_fingerprint(self._model["family"], init["init"], algorithm["algorithm"])
+        numerics = numerics_fingerprint(
+            self._model["family"],
+            init_parts(init["init"], init["settings"]),
+            algorithm["algorithm"],
+        )
         fit_id = identity.fit_id(
             data_id,
             self._model,
@@ -113,7 +117,10 @@ class BlockWork:
         case, data_id = self._cases[replicates[0]], self._data_ids[replicates[0]]
         settings, seed = study["reference"], study["seed"]
         sources = reference.sources(case, settings["starts"])
-        numerics = {s: numerics_fingerprint(model["family"], s, "em") for s in sorted(set(sources))}
+        numerics = {
+            source: numerics_fingerprint(model["family"], init_parts(source), "em")
+            for source in sorted(set(sources))
+        }
         search = reference.search_id(data_id, model, settings, seed, identity.digest(numerics))
         e_steps = reference.share(settings)
         row = {

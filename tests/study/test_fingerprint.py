@@ -2,9 +2,10 @@
 
 import pytest
 
+from emlib.inits import INITS
 from emlib.sources import syntax_digest
 from emlib.study import fingerprint
-from emlib.study.fingerprint import component_digest, numerics_fingerprint
+from emlib.study.fingerprint import component_digest, init_parts, numerics_fingerprint
 
 CODE = '"""Doc."""\n\n\ndef f(x):\n    """Doc."""\n    return x + 1\n'
 
@@ -29,8 +30,8 @@ def test_code_counts(digest_of, code):
     assert digest_of(CODE) != digest_of(code)
 
 
-def files_of(folder, name):
-    modules = fingerprint._closure(fingerprint._modules(folder, name))
+def files_of(folder, *names):
+    modules = fingerprint._closure(fingerprint._modules(folder, *names))
     return {str(path.relative_to(fingerprint.PACKAGE)) for path in modules}
 
 
@@ -51,17 +52,29 @@ def test_a_registry_does_not_draw_in_every_component():
     assert not {"inits/__init__.py", "inits/centres.py", "inits/short_em.py"} & files
 
 
-def test_an_init_that_may_hold_another_counts_them_all():
-    assert {"inits/short_em.py", "inits/random.py", "inits/centres.py"} <= files_of(
-        "inits", "short_em"
-    )
+def test_an_init_that_holds_another_counts_that_one_alone():
+    assert init_parts("short_em") == ("points", "short_em")
+    assert init_parts("short_em", {"tries": 5, "base": "random"}) == ("random", "short_em")
+    assert "inits/random.py" not in files_of("inits", *init_parts("short_em"))
+    assert "inits/random.py" in files_of("inits", "random", "short_em")
+
+
+def test_a_new_init_changes_no_other(monkeypatch):
+    class Own(INITS["random"]):
+        name = "own"
+
+    before = numerics_fingerprint("gaussian_mixture", init_parts("short_em"), "em")
+    numerics_fingerprint.cache_clear()
+    monkeypatch.setitem(INITS, "own", Own)
+    assert numerics_fingerprint("gaussian_mixture", init_parts("short_em"), "em") == before
+    assert numerics_fingerprint("gaussian_mixture", init_parts("own"), "em") != before
 
 
 def test_each_component_has_a_fingerprint_of_its_own():
     assert component_digest("inits", "random") != component_digest("inits", "kmeans")
     family = numerics_fingerprint("gaussian_mixture")
     assert family == numerics_fingerprint("gaussian_mixture")
-    assert family != numerics_fingerprint("gaussian_mixture", "random", "em")
+    assert family != numerics_fingerprint("gaussian_mixture", ("random",), "em")
 
 
 def test_library_versions_count(monkeypatch):

@@ -81,7 +81,8 @@ class KMeans(_Centres):
 
         centres = seed_centres(data, model.n_components, rng)
         _, variances = data.column_moments
-        labels, _, passes = lloyd(data.values, data.weights, centres, variances, self.max_iter)
+        weights = data.weights * data.informative  # a row of holes fills no cluster
+        labels, _, passes = lloyd(data.values, weights, centres, variances, self.max_iter)
         return self._start(model, data, labels, e_steps=1.0 + passes)
 
 

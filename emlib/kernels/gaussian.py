@@ -130,7 +130,8 @@ def dense_pass(
 
     Returns the sums about ``means`` of the completed rows - ``counts`` (K,), ``first`` (K, d),
     ``second`` (K, d, d) - the loglik and the sum of its rows' sizes.  Rows of one pattern go
-    through in blocks that stay in cache.
+    through in blocks that stay in cache; logliks are summed by chunk first, since the rounding of
+    one long sum would exceed what a climb takes for rounding.
     """
     n_components, d = means.shape
     tied = log_norm.shape[1] == 1
@@ -139,6 +140,8 @@ def dense_pass(
     second = np.zeros((n_components, d, d))
     loglik = 0.0
     magnitude = 0.0
+    chunk_loglik = 0.0
+    chunk_magnitude = 0.0
     group_counts = np.zeros(n_components)
     group_first = np.zeros((n_components, d))
     group_second = np.zeros((n_components, d, d))
@@ -148,6 +151,11 @@ def dense_pass(
     distances = np.zeros(BLOCK_ROWS)
     scratch = np.zeros(BLOCK_ROWS)
     for g in range(groups.shape[0]):
+        if g > 0 and groups[g, 0] != groups[g - 1, 0]:
+            loglik += chunk_loglik
+            magnitude += chunk_magnitude
+            chunk_loglik = 0.0
+            chunk_magnitude = 0.0
         p = groups[g, 1]
         m = observed_counts[p]
         if m == 0:
@@ -171,8 +179,8 @@ def dense_pass(
                 weight = weights[rows[i]]
                 uniform = uniforms[rows[i]] if uniforms.shape[0] > 0 else -1.0
                 row_loglik = divide_row(joint[i], beta, uniform, joint[i])
-                loglik += weight * row_loglik
-                magnitude += weight * abs(row_loglik)
+                chunk_loglik += weight * row_loglik
+                chunk_magnitude += weight * abs(row_loglik)
                 for k in range(n_components):
                     shares[k, i] = weight * joint[i, k]
             for k in range(n_components):
@@ -198,7 +206,7 @@ def dense_pass(
         for a in range(d):
             for b in range(a):
                 second[k, b, a] = second[k, a, b]
-    return counts, first, second, loglik, magnitude
+    return counts, first, second, loglik + chunk_loglik, magnitude + chunk_magnitude
 
 
 @njit(cache=True)

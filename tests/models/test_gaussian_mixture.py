@@ -1,11 +1,14 @@
 """The Gaussian mixture against brute force: likelihood, moments, gradients, invariance."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from emlib.algorithms import Stopping, climb
+from emlib.algorithms.climb import ROUNDING
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.inits import make_init
@@ -135,6 +138,20 @@ def test_the_gradient_vanishes_at_a_tight_fit_with_holes(rng, covariance_type):
         there = loglik(model.unpack(vector + 1e-4 * e, 3, "unconstrained"))
         back = loglik(model.unpack(vector - 1e-4 * e, 3, "unconstrained"))
         assert abs(there - back) / 2e-4 < 2e-3
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_the_loglik_of_many_rows_is_summed_well_within_what_a_climb_takes_for_rounding(
+    rng, covariance_type
+):
+    data = Table.from_array(rng.normal(size=(500_000, 1)) + 100.0)
+    model = GaussianMixtureModel(1, covariance_type).prepare(data)
+    start = model.start(data, np.ones((data.n, 1)))
+    for step in range(4):
+        params = GaussianMixtureParams(start.weights, start.means + 1e-6 * step, start.covariances)
+        stats = model.e_step(params, data)
+        exact = math.fsum(model.posterior(params, data)[0])
+        assert abs(stats.loglik - exact) < ROUNDING / 2 * stats.magnitude
 
 
 def test_rows_without_observed_cells_count_for_nothing(rng):

@@ -15,7 +15,7 @@ from emlib.algorithms import Climb, Stopping, climb, make_algorithm
 from emlib.algorithms.em import EM
 from emlib.errors import InvalidData
 from emlib.inits import Init, make_init
-from emlib.models import Model
+from emlib.models import Degenerate, Model
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ class EMEstimator(BaseEstimator):
             try:
                 start = init(model, data, rng)
                 end = climb(model, data, start.params, algorithm, stopping)
+            except Degenerate as collapse:
+                message = str(collapse)
+                records.append(StartRecord("degenerate", (), math.nan, math.nan, 0, 0.0, message))
+                continue
             except (ArithmeticError, ValueError, np.linalg.LinAlgError) as failure:
                 error = failure
                 message = f"{type(failure).__name__}: {failure}"

@@ -48,6 +48,8 @@ class Init(ABC):
         ------
         InvalidData
             If no start of these data exists.
+        Degenerate
+            If every start that it tried collapsed.
         """
 
 

@@ -9,10 +9,9 @@ import numpy as np
 from emlib.algorithms.climb import climb
 from emlib.algorithms.stopping import Stopping
 from emlib.data import Table
-from emlib.errors import InvalidData
 from emlib.inits.base import Init, Start
 from emlib.inits.centres import Points
-from emlib.models.base import Model
+from emlib.models.base import Degenerate, Model
 
 
 @dataclass(frozen=True)
@@ -53,5 +52,5 @@ class ShortEM(Init):
             if short.status != "degenerate" and short.objective > best_objective:
                 best, best_objective = short.params, short.objective
         if best is None:
-            raise InvalidData(f"short_em: all of {self.tries} short climbs collapsed")
+            raise Degenerate(f"short_em: all of {self.tries} short climbs collapsed")
         return Start(best, e_steps)

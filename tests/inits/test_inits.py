@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from emlib import GaussianMixture
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.inits import INITS, ShortEM, make_init
 from emlib.inits.centres import seed_centres
 from emlib.kernels.distances import lloyd, squared_distances
+from emlib.models import Degenerate
 from emlib.models.covariance import COVARIANCES
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 from tests.conftest import mixture_rows
@@ -93,6 +95,15 @@ def test_short_em_takes_the_best_of_its_tries_and_counts_them_all(rng):
     assert start.e_steps == 4 * (2 + 1 + 3)
     single = ShortEM(tries=1, iterations=3)(model, data, np.random.default_rng(0))
     assert model.e_step(start.params, data).loglik >= model.e_step(single.params, data).loglik
+
+
+def test_short_em_whose_tries_all_collapse_is_degenerate_not_invalid(rng):
+    data = Table.from_array(rng.normal(size=(6, 3)))
+    model = GaussianMixtureModel(6).prepare(data)
+    with pytest.raises(Degenerate, match="all of 10 short climbs collapsed"):
+        ShortEM()(model, data, rng)
+    with pytest.raises(InvalidData, match="every start is degenerate: short_em"):
+        GaussianMixture(6, init_params="short_em", n_init=2, random_state=0).fit(data.values)
 
 
 def test_truth_is_an_oracle_and_needs_to_be_bound(rng):

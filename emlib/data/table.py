@@ -5,7 +5,6 @@ of observed cells, and one table of patterns lets all chunks share factorization
 ever filled in: a missing cell is NaN and no kernel reads it.
 """
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -111,11 +110,6 @@ class Table:
         return float(self.weights[self.informative].sum())
 
     @cached_property
-    def complete(self) -> bool:
-        """Whether no cell is missing."""
-        return bool(self.observed.all())
-
-    @cached_property
     def column_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Available-case mean and variance of each column, two arrays of shape (d,)."""
         w = self.weights[:, None] * self.observed
@@ -147,14 +141,6 @@ class Table:
         cumulative = np.cumsum((probability * self.weights)[self.canonical_order])
         position = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
         return int(self.canonical_order[min(int(position), len(cumulative) - 1)])
-
-    def fingerprint(self) -> str:
-        """Digest of the shape, the values (one NaN for all) and the weights, 32 hex digits."""
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update(np.array(self.values.shape, dtype="<i8").tobytes())
-        digest.update(np.where(self.observed, self.values + 0.0, np.nan).astype("<f8").tobytes())
-        digest.update(self.weights.astype("<f8").tobytes())
-        return digest.hexdigest()
 
 
 def _checked_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64]:

@@ -18,18 +18,8 @@ from emlib.report.statistics import (
     running_time,
     wilson,
 )
+from emlib.study.status import STATUSES
 
-STATUSES = (
-    "converged",
-    "max_iter",
-    "budget",
-    "timeout",
-    "degenerate",
-    "decreased",
-    "failed",
-    "invalid",
-    "lost",
-)
 FLAGS = ("spurious", "boundary", "saddle", "not_identified", "plateau", "slow_tail")
 
 

@@ -127,16 +127,6 @@ def start_path(
     )
 
 
-def reference_path(
-    dataset: Mapping[str, Any],
-    missingness: Mapping[str, Any],
-    model: Mapping[str, Any],
-    replicate: int,
-) -> tuple[object, ...]:
-    """Path of a reference search: its own, whatever else is in the grid."""
-    return ("reference", digest(dataset), digest(missingness), digest(model), replicate)
-
-
 # --- what makes two fits the same fit -------------------------------------------------------------
 
 

@@ -15,7 +15,6 @@ from emlib.study.paths import StudyPaths
 
 Row = dict[str, Any]
 COLUMNS = ("dataset", "missingness", "model", "init", "algorithm", "replicate", "start")
-CURVE = ("iteration", "e_steps", "objective", "loglik")
 SHOWN = ("status", "flags", "message", "loglik", "loglik_polished", "status_polished")
 
 

@@ -37,14 +37,6 @@ def test_moments_are_those_of_the_observed_cells_far_from_zero(rng):
     assert variance == pytest.approx(np.nanvar(exact, axis=0), rel=1e-9)
 
 
-def test_fingerprint_sees_values_holes_and_weights_but_not_the_sign_of_zero():
-    x = np.array([[0.0, 1.0], [2.0, np.nan]])
-    base = Table.from_array(x).fingerprint()
-    assert Table.from_array(np.array([[-0.0, 1.0], [2.0, -np.nan]])).fingerprint() == base
-    assert Table.from_array(x, weights=[1, 2]).fingerprint() != base
-    assert Table.from_array(np.array([[0.0, 1.0], [2.0, 3.0]])).fingerprint() != base
-
-
 def test_a_row_is_drawn_the_same_from_weights_copies_and_shuffled_rows(rng):
     x = rng.normal(size=(20, 2))
     w = rng.integers(0, 4, size=20)

@@ -42,5 +42,9 @@ onstart:
         raise WorkflowError(str(error)) from None
 
 
+onsuccess:
+    STUDY.say_done()
+
+
 onerror:
     STUDY.partial_report()

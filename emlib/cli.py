@@ -73,7 +73,7 @@ def report(study: str, partial: bool) -> None:
     """Build the report of STUDY from its finished files."""
     from emlib.report.build import build_report
 
-    build_report(_study_dir(study), partial=partial)
+    click.echo(build_report(_study_dir(study), partial=partial))
 
 
 @main.command()
@@ -83,7 +83,12 @@ def mirror(study: str, uri: str | None) -> None:
     """Bring MLflow up to date with STUDY."""
     from emlib.tracking.mirror import mirror_study
 
-    mirror_study(_study_dir(study), uri=uri)
+    receipt = mirror_study(_study_dir(study), uri=uri)
+    done = ", ".join(f"{count} {what}" for what, count in receipt["done"].items() if count)
+    click.echo(
+        f"{receipt['uri']}: {receipt['cells']} cells and {receipt['fits']} fits of "
+        f"{receipt['study']}; runs: {done or 'none'}"
+    )
 
 
 @main.group()

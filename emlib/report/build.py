@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow.parquet import read_schema
 
 from emlib.errors import StoreError
 from emlib.report.figures import draw_figures
@@ -83,8 +84,11 @@ def _incomplete(paths: StudyPaths, lacking: pd.DataFrame, blocks: int) -> str:
 
 def tables_are_current(paths: StudyPaths) -> bool:
     """Whether every table is there, of this plan, and not older than what it was made from."""
-    tables = [paths.tables / f"{name}.parquet" for name in TABLES]
+    schemas = {paths.tables / f"{name}.parquet": schema for name, schema in TABLES.items()}
+    tables = list(schemas)
     if not all(path.is_file() for path in tables) or not paths.plan.is_file():
+        return False
+    if any(read_schema(path).names != schema.names for path, schema in schemas.items()):
         return False
     plan = files.read_table(paths.plan, ["cell_id"])["cell_id"].to_pylist()
     if plan != read(paths.root, "cells")["cell_id"].tolist():

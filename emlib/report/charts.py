@@ -99,8 +99,22 @@ def data_profile(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
 def data_profile_seconds(tables: Tables, look: Look, study: dict[str, Any]) -> Any:
     """Share of replicates solved against seconds."""
     words = "datum.value < 1 ? format(1000 * datum.value, '~r') + ' ms' : datum.value + ' s'"
-    axis = alt.Axis(title="time, all starts so far", labelExpr=words, tickCount=4)
+    shown = tables["profiles"].query("axis == 'seconds' and value > 0")["value"]
+    axis = alt.Axis(title="time, all starts so far", labelExpr=words, values=decades(shown))
     return _profile(tables, look, "seconds", axis, None)
+
+
+def decades(values: pd.Series) -> list[float]:
+    """Ticks whose labels cannot touch: powers of ten, finer or coarser with the range."""
+    if not len(values):
+        return []
+    low, high = values.min() * 0.8, values.max()
+    span = np.log10(high / low)
+    multiples = (1, 2, 5) if span < 1.5 else (1, 3) if span < 2.5 else (1,)
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    every = 2 if span > 5 else 1
+    ticks = [float(f"{m}e{power}") for power in powers if power % every == 0 for m in multiples]
+    return [tick for tick in ticks if low <= tick <= high] or [float(f"{high:.1g}")]
 
 
 def _profile(tables: Tables, look: Look, axis: str, guide: alt.Axis, budget: float | None) -> Any:

@@ -64,7 +64,7 @@ TABLES: dict[str, pa.Schema] = {
     ),
     "worst": _schema(
         "fit_id:str " + _AXES + "replicate:i32 start:i32 status:str flags:str message:str "
-        "loglik_polished:f64 reference:f64 loss:f64"
+        "status_polished:str loglik_polished:f64 reference:f64 loss:f64"
     ),
     "coverage": _schema(
         "dataset:str missingness:str model:str block:i32 first:i32 last:i32 planned:i32 "

@@ -199,11 +199,16 @@ def worst_rows(worst: pd.DataFrame) -> list[dict[str, Any]]:
             "status": row.status,
             "flags": [flag for flag in str(row.flags).split(",") if flag],
             "loss": fmt.number(row.loss),
-            "message": row.message,
+            "message": row.message or _polished_away(row.status_polished),
             "replay": f"emlib replay {row.fit_id}",
         }
         for row in rows_of(worst)
     ]
+
+
+def _polished_away(status: str) -> str:
+    """Why a fit without a message of its own gave no optimum."""
+    return "a component collapsed while its end was polished" if status == "degenerate" else ""
 
 
 def variant_name(variant: str, value: float) -> str:

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from emlib.datasets import check_mechanism, describe_dataset, draw_dataset, draw_truth
+from emlib.datasets import check_mechanism, check_spec, describe_dataset, draw_dataset, draw_truth
 from emlib.datasets.dataset import DatasetInfo
 from emlib.errors import EmlibError
 from emlib.study import components, grid, identity
@@ -33,7 +33,7 @@ def checked_study(path: Path, overrides: Mapping[str, Any] | None = None) -> dic
     ConfigError
         Its text lists every mistake, one a line.
     """
-    config = load_config(path, overrides)
+    config = load_config(path, overrides, _look)
     mistakes = Mistakes(file_name(path))
     study = config.resolved()
     _check_alike(study, mistakes)
@@ -58,6 +58,18 @@ def _check_alike(study: dict[str, Any], mistakes: Mistakes) -> None:
             if other != key:
                 text = "has the same settings, and would be the same cells again"
                 mistakes.add((section, key), f"{other!r} {text}; remove one of the two")
+
+
+def _look(datasets: Mapping[str, Any], mistakes: Mistakes) -> None:
+    """Tables that cannot be used, of a config that has other mistakes too."""
+    for name, spec in datasets.items():
+        if not isinstance(spec, Mapping) or check_spec(spec):
+            continue
+        try:
+            describe_dataset(spec)
+        except EmlibError as error:
+            for line in str(error).splitlines():
+                mistakes.add(("datasets", name), line)
 
 
 def _describe(study: dict[str, Any], mistakes: Mistakes) -> dict[str, DatasetInfo]:

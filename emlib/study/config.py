@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,7 +138,11 @@ class Config(_Section):
         return study
 
 
-def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: Path,
+    overrides: Mapping[str, Any] | None = None,
+    look_at_data: Callable[[Mapping[str, Any], Mistakes], None] | None = None,
+) -> Config:
     """Read and check a study's config file.
 
     Parameters
@@ -147,6 +151,8 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
         A YAML file.
     overrides : mapping, optional
         Values that go over the file's; a mapping is merged into the file's, key by key.
+    look_at_data : callable, optional
+        Called if there are mistakes, with ``datasets``, to add what is wrong with the data as well.
 
     Returns
     -------
@@ -170,6 +176,9 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
     _check_names(raw, mistakes)
     check_axes(raw, mistakes)
     _check_references(raw, mistakes)
+    datasets = raw.get("datasets")
+    if mistakes.lines and look_at_data is not None and isinstance(datasets, Mapping):
+        look_at_data(datasets, mistakes)
     mistakes.raise_if_any()
     assert config is not None
     return config

@@ -140,7 +140,11 @@ def run_fit(case: Case, spec: FitSpec) -> Record:
 def failure(error: BaseException, fit_id: str) -> Record:
     """Row of a fit that ended in an exception: `invalid`, `degenerate`, or `failed`."""
     if isinstance(error, Degenerate):  # raised by an init: the climb turns its own into a status
-        return {"status": "degenerate", "message": steady(str(error))}
+        return {
+            "status": "degenerate",
+            "message": steady(str(error)),
+            "e_steps_init": error.e_steps,
+        }
     if isinstance(error, InvalidData):
         return {"status": "invalid", "message": steady(str(error))}
     text = f"{type(error).__name__}: {error}"
@@ -224,9 +228,11 @@ def flags(result: Climb, polished: Climb | None) -> set[str]:
 
     ``plateau``: the climb converged by its rule, and the polish still found much to gain.
     """
-    if polished is None or polished.status == "degenerate":
-        return set(result.flags)
-    found = (set(result.flags) - set(result.diagnosis.flags)) | set(polished.diagnosis.flags)
+    found = set(result.flags)
+    if polished is None:
+        return found
+    if polished.status != "degenerate":
+        found = (found - set(result.diagnosis.flags)) | set(polished.diagnosis.flags)
     gain = polished.objective - result.objective
     return found | ({"plateau"} if result.status == "converged" and gain > PLATEAU_GAIN else set())
 
@@ -251,7 +257,7 @@ def _scores(case: Case, result: Climb) -> Record:
     if result.status == "degenerate":
         return {}
     model, table, params = case.model, case.table, result.params
-    free = model.n_parameters(table.d)
+    free = model.n_parameters(table)
     scores = {"bic": -2.0 * float(result.loglik) + free * math.log(table.total_weight)}
     _, responsibilities, completed = model.posterior(params, table)
     if case.labels is not None:

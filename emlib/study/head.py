@@ -140,6 +140,11 @@ class Head:
         except OSError as error:
             raise EmlibError(f"{self.paths.root}: cannot be written to ({error})") from None
 
+    def say_done(self) -> None:
+        """Where the answer is, once nothing is missing."""
+        if self.paths.complete.is_file():
+            print(f"Report: {self.paths.report}", file=sys.stderr)
+
     def partial_report(self) -> None:
         """After a failure: a report of what there is, which says what is missing."""
         self.paths.complete.unlink(missing_ok=True)

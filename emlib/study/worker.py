@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ def serve(open_block: Callable[[dict[str, Any]], Opened]) -> None:
     open_block : callable
         From the supervisor's opening to the block's tasks; an EmlibError refuses the block.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor, which ends this
     inward, outward = _own_pipes()
     _die_first()
     reader = Reader(inward)
@@ -81,7 +83,6 @@ def _die_first() -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
     import ctypes
-    import signal
 
     supervisor = os.getppid()
     with suppress(OSError, AttributeError):

@@ -5,11 +5,17 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from emlib.errors import StoreError
 from emlib.report.build import build_report, tables_are_current
+from emlib.report.charts import decades
 from emlib.report.figures import FIGURES
+from emlib.report.schemas import TABLES
+from emlib.report.views import worst_rows
 from emlib.study import grid
 from tests.report.fake_study import FakeStudy
 
@@ -124,6 +130,20 @@ def test_messages_of_failed_fits_are_escaped(text):
     assert "<at least>" not in text
 
 
+def test_a_fit_that_collapsed_while_polished_says_so():
+    row = dict.fromkeys(TABLES["worst"].names, "x") | {"loss": np.inf, "message": ""}
+    rows = pd.DataFrame([row | {"status_polished": s} for s in ("degenerate", "converged")])
+    messages = [shown["message"] for shown in worst_rows(rows)]
+    assert messages == ["a component collapsed while its end was polished", ""]
+
+
+@pytest.mark.parametrize(("low", "high"), [(4e-4, 1.3), (0.011, 0.012), (2.0, 2.0), (1e-4, 900.0)])
+def test_ticks_of_seconds_are_few_and_within_the_axis(low, high):
+    ticks = np.array(decades(pd.Series([low, high])))
+    assert 1 <= len(ticks) <= 6
+    assert 0.8 * low <= ticks.min() <= ticks.max() <= 1.05 * high
+
+
 @pytest.mark.usefixtures("plain")
 def test_a_partial_report_names_what_is_missing_and_has_no_seal(small):
     study = small.study()
@@ -176,6 +196,16 @@ def test_tables_that_are_behind_the_files_are_computed_again(small):
     assert not tables_are_current(small.paths)
     build_report(small.root)
     assert json.loads(small.paths.complete.read_text())["blocks"] == 12
+
+
+@pytest.mark.usefixtures("plain")
+def test_tables_of_another_version_are_computed_again(small):
+    build_report(small.write())
+    path = small.paths.tables / "worst.parquet"
+    pq.write_table(pq.read_table(path).drop_columns("status_polished"), path)
+    build_report(small.root)
+    assert tables_are_current(small.paths)
+    assert "status_polished" in pq.read_schema(path).names
 
 
 @pytest.mark.parametrize("change", ["one_init", "no_baseline", "mechanisms", "one_replicate"])

@@ -77,6 +77,7 @@ MISDEEDS: dict[str, Callable[[], object]] = {
     "hang": hang,
     "slow": lambda: time.sleep(0.3),
     "segfault": lambda: ctypes.string_at(0),
+    "interrupt": lambda: os.kill(os.getpid(), signal.SIGINT),
     "exit": lambda: os._exit(3),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "chatter": lambda: (print("a stray print"), os.write(1, b"raw bytes"), sys.stdin.read()),

@@ -266,6 +266,12 @@ def test_every_mistake_is_told_at_once(write):
     assert places == {"replicats", "seed", "baseline", "study", "models.m.family", "strict"}
 
 
+def test_a_table_that_cannot_be_used_is_told_beside_other_mistakes(write):
+    path = write(datasets={"mine": {"csv": "mine.csv"}, "bad": {"csv": 3}}, replicats=3)
+    places = {line.split(": ")[1] for line in message(path).splitlines()}
+    assert places == {"replicats", "datasets.mine", "datasets.bad.csv"}
+
+
 TABLES = {
     "no file": (None, "no such file"),
     "empty": ("", "is empty"),

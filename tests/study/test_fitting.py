@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ import emlib.inits
 from emlib.errors import InvalidData
 from emlib.inits.base import Init, Start
 from emlib.models.base import Degenerate
-from emlib.study.fitting import Case, FitSpec, run_fit, steady, thinned
+from emlib.study.fitting import Case, FitSpec, flags, run_fit, steady, thinned
 from emlib.study.reference import CYCLE, run_start, sources
 from emlib.study.scores import adjusted_rand, imputation_rmse, parameter_error
 
@@ -99,6 +100,21 @@ def test_a_fit_polished_from_its_budget_s_end_reaches_the_optimum() -> None:
     assert short["status"] == "max_iter"
     assert short["status_polished"] == "converged"
     assert short["loglik_polished"] == pytest.approx(full["loglik"], abs=1e-5)
+
+
+@pytest.mark.parametrize("status", ["converged", "degenerate"])
+def test_a_climb_that_the_polish_carried_on_was_on_a_plateau(status: str) -> None:
+    converged = SimpleNamespace(
+        status="converged",
+        objective=-10.0,
+        flags=("slow_tail", "spurious"),
+        diagnosis=SimpleNamespace(flags=("spurious",)),
+    )
+    polished = SimpleNamespace(
+        status=status, objective=-9.0, diagnosis=SimpleNamespace(flags=("boundary",))
+    )
+    own = {"spurious"} if status == "degenerate" else {"boundary"}
+    assert flags(converged, polished) == {"plateau", "slow_tail", *own}
 
 
 def test_bic_is_that_of_the_returned_parameters() -> None:

@@ -51,6 +51,12 @@ class Outcome:
         return self.log.read_text().count("open")
 
 
+def test_control_c_at_the_terminal_is_the_supervisor_s_to_answer(tmp_path: Path) -> None:
+    outcome = Outcome(tmp_path, ["fine", "interrupt", "fine"])
+    assert outcome.done == [0, 1, 2]
+    assert outcome.starts == 1
+
+
 def test_tasks_end_in_order_in_one_process(tmp_path: Path) -> None:
     outcome = Outcome(tmp_path, ["fine"] * 50)
     assert outcome.done == list(range(50))

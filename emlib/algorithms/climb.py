@@ -145,45 +145,46 @@ def climb(
     Returns
     -------
     Climb
-        Exceptions other than a collapse are the caller's to handle.
+
+    Raises
+    ------
+    FloatingPointError
+        If the objective is not finite.  Other exceptions than a collapse, which is a status, are
+        the caller's to handle too.
     """
     algorithm, stopping, budget = algorithm or EM(), stopping or Stopping(), budget or Budget()
     trail = _Trail()
     try:
-        stats = model.e_step(start, data)
+        here = algorithm.begin(model, data, start)
     except Degenerate as collapse:
         trail.add(math.nan, math.nan, 1.0)
         return Climb(
             None, "degenerate", f"at the start: {collapse}", (), math.nan, math.nan,
             0, 1.0, math.nan, math.nan, Diagnosis(), trail.freeze(),
         )  # fmt: skip
-    params, message = start, ""
-    trail.add(stats.loglik + model.log_prior(params), stats.loglik, 1.0)
-    rounding = ROUNDING * stats.magnitude
+    trail.add(_finite(here.objective), here.stats.loglik, here.e_steps)
+    rounding, message = ROUNDING * here.stats.magnitude, ""
     while True:
         status = _allowance(trail, stopping, budget, rounding)
         if status:
             break
         try:
-            move = algorithm.move(model, data, params, stats)
+            there = algorithm.move(model, data, here)
         except Degenerate as collapse:
             status, message = "degenerate", str(collapse)
             break
-        objective = move.stats.loglik + model.log_prior(move.params)
-        if not math.isfinite(objective):
-            raise FloatingPointError(f"the objective became {objective!r}")
-        rounding = ROUNDING * max(stats.magnitude, move.stats.magnitude)
-        if objective < trail.objective[-1] - rounding:
-            fall = trail.objective[-1] - objective
+        rounding = ROUNDING * max(here.stats.magnitude, there.stats.magnitude)
+        fall = here.objective - _finite(there.objective)
+        if fall > rounding:
             status, message = "decreased", f"the objective fell by {fall:.3g} nats"
             break
-        params, stats = move.params, move.stats
-        trail.add(objective, stats.loglik, trail.e_steps[-1] + move.e_steps)
+        here = there
+        trail.add(here.objective, here.stats.loglik, trail.e_steps[-1] + here.e_steps)
     rate = linear_rate(trail.objective, rounding)
-    diagnosis = model.diagnose(params, stats)
+    diagnosis = model.diagnose(here.params, here.stats)
     flags = diagnosis.flags + (("slow_tail",) if rate > SLOW_TAIL_RATE else ())
     return Climb(
-        params, status, message, tuple(sorted(flags)), trail.loglik[-1], trail.objective[-1],
+        here.params, status, message, tuple(sorted(flags)), trail.loglik[-1], trail.objective[-1],
         len(trail.objective) - 1, trail.e_steps[-1], predicted_gain(trail.objective, rounding),
         rate, diagnosis, trail.freeze(),
     )  # fmt: skip
@@ -200,3 +201,9 @@ def _allowance(trail: _Trail, stopping: Stopping, budget: Budget, rounding: floa
     if budget.seconds is not None and trail.seconds[-1] >= budget.seconds:
         return "timeout"
     return ""
+
+
+def _finite(objective: float) -> float:
+    if not math.isfinite(objective):
+        raise FloatingPointError(f"the objective is {objective!r}")
+    return objective

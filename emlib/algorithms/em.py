@@ -5,16 +5,29 @@ multicycle version where a step asks for a new E-step.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from emlib.models.base import Model, Stats
 
 
-class Move(NamedTuple):
-    """Where one iteration led, and what it cost in full-data E-steps."""
+@dataclass(frozen=True, eq=False)
+class Position:
+    """Where a climb is: an algorithm that remembers more extends it.
+
+    Attributes
+    ----------
+    params : Params
+    stats : Stats
+        Of the E-step at ``params``.
+    objective : float
+        What the algorithm ascends, at ``params``.
+    e_steps : float
+        Full-data E-step equivalents that it took to come here from the last position.
+    """
 
     params: Any
     stats: Stats
+    objective: float
     e_steps: float
 
 
@@ -25,15 +38,23 @@ class EM:
     name: ClassVar[str] = "em"
 
     def ascends(self, model: Model) -> str:
-        """The objective that must never fall."""
+        """Name of the objective that must never fall."""
         return "penalized" if model.penalized else "loglik"
 
-    def move(self, model: Model, data: Any, params: Any, stats: Stats) -> Move:
-        """One iteration from ``params``, whose E-step gave ``stats``."""
-        e_steps = 1.0
+    def begin(self, model: Model, data: Any, start: Any) -> Position:
+        """The position at the start of a climb."""
+        return self._at(model, data, start, e_steps=0.0)
+
+    def move(self, model: Model, data: Any, position: Position) -> Position:
+        """The position after one iteration."""
+        params, stats, e_steps = position.params, position.stats, 0.0
         for step in model.cycle:
             if step.fresh:
                 stats = model.e_step(params, data)
                 e_steps += 1.0
             params = model.m_step(stats, params, step.free)
-        return Move(params, model.e_step(params, data), e_steps)
+        return self._at(model, data, params, e_steps)
+
+    def _at(self, model: Model, data: Any, params: Any, e_steps: float) -> Position:
+        stats = model.e_step(params, data)
+        return Position(params, stats, stats.loglik + model.log_prior(params), e_steps + 1.0)

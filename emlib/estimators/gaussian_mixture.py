@@ -10,6 +10,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from emlib.data import Table
 from emlib.estimators.base import EMEstimator, as_init
 from emlib.inits import Given, Init
+from emlib.models.base import Posteriors
 from emlib.models.gaussian_mixture import GaussianMixtureModel, GaussianMixtureParams
 
 Array = NDArray[np.float64]
@@ -128,14 +129,14 @@ class GaussianMixture(DensityMixin, EMEstimator):
         self._model = model
         self.weights_, self.means_ = best.params.weights, best.params.means
         self.covariances_ = best.params.covariances
-        self.n_parameters_ = model.n_parameters(data.d)
+        self.n_parameters_ = model.n_parameters(data)
         self._total_weight = data.total_weight
         self._entropy = self._classification_entropy(data)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Most probable component of each row, shape (n_samples,)."""
-        return self._posterior(X)[1].argmax(axis=1)
+        return self._posterior(X).responsibilities.argmax(axis=1)
 
     def fit_predict(
         self, X: ArrayLike, y: None = None, sample_weight: ArrayLike | None = None
@@ -145,11 +146,11 @@ class GaussianMixture(DensityMixin, EMEstimator):
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Posterior probabilities of the components, shape (n_samples, n_components)."""
-        return self._posterior(X)[1]
+        return self._posterior(X).responsibilities
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Log density of each row's observed cells, nats, shape (n_samples,)."""
-        return self._posterior(X)[0]
+        return self._posterior(X).loglik
 
     def score(self, X: ArrayLike, y: None = None) -> float:
         """Mean of ``score_samples(X)``, as scikit-learn has it."""
@@ -157,7 +158,7 @@ class GaussianMixture(DensityMixin, EMEstimator):
 
     def impute(self, X: ArrayLike) -> Array:
         """X with each missing cell at its conditional expectation, shape of X."""
-        return self._posterior(X)[2]
+        return self._posterior(X).completed
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
         """Draw rows (n_samples, n_features) and their components (n_samples,)."""
@@ -196,12 +197,12 @@ class GaussianMixture(DensityMixin, EMEstimator):
             return Given(_starting_values(self.init_params, model, d))
         return as_init(self.init_params)
 
-    def _posterior(self, X: ArrayLike) -> tuple[Array, Array, Array]:
+    def _posterior(self, X: ArrayLike) -> Posteriors:
         self._check_fitted()
         return self._model.posterior(self.params_, self._table(X, reset=False))
 
     def _classification_entropy(self, data: Table) -> float:
-        responsibilities = self._model.posterior(self.params_, data)[1]
+        responsibilities = self._model.posterior(self.params_, data).responsibilities
         safe = np.where(responsibilities > 0, responsibilities, 1.0)
         rows = -(responsibilities * np.log(safe)).sum(axis=1)
         return float((rows * data.weights * data.informative).sum())
@@ -212,7 +213,7 @@ class GaussianMixture(DensityMixin, EMEstimator):
         if X is None:
             return self.loglik_, self._total_weight, self._entropy
         data = self._table(X, reset=False)
-        loglik = float(self._model.posterior(self.params_, data)[0].sum())
+        loglik = float(self._model.posterior(self.params_, data).loglik.sum())
         return loglik, data.total_weight, self._classification_entropy(data)
 
 

@@ -19,8 +19,8 @@ class ShortEM(Init):
     """em-EM of Biernacki, Celeux and Govaert (2003), section 3.
 
     ``tries`` starts of ``base`` climb for ``iterations`` each; the one with the highest objective
-    is the start.  A short climb that collapses is out of the race.  With holes it is as adapted
-    as its base.  Cost: all the tries' starts and climbs.
+    is the start.  A short climb that collapses or overflows is out of the race.  With holes it is
+    as adapted as its base.  Cost: all the tries' starts and climbs.
 
     Parameters
     ----------
@@ -47,10 +47,14 @@ class ShortEM(Init):
         stopping = Stopping(tol=0, max_iter=self.iterations)
         for _ in range(self.tries):
             start = self.base(model, data, rng)
-            short = climb(model, data, start.params, stopping=stopping)
+            try:
+                short = climb(model, data, start.params, stopping=stopping)
+            except (ArithmeticError, np.linalg.LinAlgError):
+                e_steps += start.e_steps + 1.0
+                continue
             e_steps += start.e_steps + short.e_steps
             if short.status != "degenerate" and short.objective > best_objective:
                 best, best_objective = short.params, short.objective
         if best is None:
-            raise Degenerate(f"short_em: all of {self.tries} short climbs collapsed")
+            raise Degenerate(f"short_em: all of {self.tries} short climbs collapsed", e_steps)
         return Start(best, e_steps)

@@ -5,7 +5,7 @@ A model is an immutable record of fixed settings.  It never knows which algorith
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,14 @@ from emlib.models.posterior import EXACT, Posterior
 
 
 class Degenerate(Exception):
-    """The likelihood is unbounded where a climb has come to; the text says which part collapsed."""
+    """The likelihood is unbounded where a climb has come to; the text says which part collapsed.
+
+    ``e_steps`` is the work that came to nothing, where an init raises it.
+    """
+
+    def __init__(self, message: str, e_steps: float = 0.0) -> None:
+        super().__init__(message)
+        self.e_steps = e_steps
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,22 @@ class Diagnosis:
     flags: tuple[str, ...] = ()
     eigenvalue_ratio: float = float("nan")
     smallest_component: float = float("nan")
+
+
+class Posteriors(NamedTuple):
+    """What parameters say of each unit.
+
+    Attributes
+    ----------
+    loglik : ndarray of shape (n,)
+    responsibilities : ndarray of shape (n, K)
+    completed : ndarray
+        The data, each missing cell at its conditional expectation.
+    """
+
+    loglik: NDArray[np.float64]
+    responsibilities: NDArray[np.float64]
+    completed: NDArray[np.float64]
 
 
 class Stats(Protocol):
@@ -113,6 +136,10 @@ class Model(ABC):
         """Whether a generator's parameters are parameters of this model."""
         return False
 
+    def from_truth(self, truth: dict[str, Any]) -> Any:
+        """A generator's parameters as this model's, where ``accepts_truth`` says so."""
+        raise NotImplementedError(f"{self.family} has no start from a truth")
+
     def diagnose(self, params: Any, stats: Any) -> Diagnosis:
         """Flags for the end of a climb."""
         return Diagnosis()
@@ -122,5 +149,17 @@ class Model(ABC):
         """Vector of ``n_parameters`` numbers; ``coordinates`` is natural or unconstrained."""
 
     @abstractmethod
-    def unpack(self, vector: NDArray[np.float64], d: int, coordinates: str = "natural") -> Any:
-        """Inverse of ``pack``."""
+    def unpack(self, vector: NDArray[np.float64], around: Any, coordinates: str = "natural") -> Any:
+        """Inverse of ``pack`` in the chart around the parameters ``around``."""
+
+    @abstractmethod
+    def n_parameters(self, data: Any) -> int:
+        """Number of free parameters for these data: the length of ``pack``."""
+
+    @abstractmethod
+    def posterior(self, params: Any, data: Any) -> Posteriors:
+        """What the parameters say of each unit."""
+
+    @abstractmethod
+    def sample(self, params: Any, n: int, rng: np.random.Generator) -> tuple[Any, Any]:
+        """Draw n units; returns them and their latent classes."""

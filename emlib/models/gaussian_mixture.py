@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emlib.data import Table
 from emlib.errors import InvalidData
-from emlib.models.base import Degenerate, Diagnosis, Model, Step
+from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step
 from emlib.models.collapse import check_collapse, eigenvalue_ratio
 from emlib.models.covariance import COVARIANCES, Covariance
 from emlib.models.moments import component_moments
@@ -78,9 +78,8 @@ class GaussianMixtureModel(Model):
     def penalized(self) -> bool:
         return self.prior is not None
 
-    def n_parameters(self, d: int) -> int:
-        """Number of free parameters for d columns."""
-        k = self.n_components
+    def n_parameters(self, data: Table) -> int:
+        k, d = self.n_components, data.d
         return k - 1 + k * d + self.structure.n_free(k, d)
 
     def prepare(self, data: Table) -> "GaussianMixtureModel":
@@ -185,8 +184,7 @@ class GaussianMixtureModel(Model):
         covariances = self.structure.from_full(weights, np.asarray(truth["covariances"]))
         return GaussianMixtureParams(weights, np.asarray(truth["means"]), covariances)
 
-    def posterior(self, params: GaussianMixtureParams, data: Table) -> tuple[Array, Array, Array]:
-        """Logliks (n,), responsibilities (n, K) and completed rows (n, d), row by row."""
+    def posterior(self, params: GaussianMixtureParams, data: Table) -> Posteriors:
         from emlib.kernels.gaussian import factor_patterns, row_posteriors
 
         full = np.ascontiguousarray(self.full_covariances(params))
@@ -195,10 +193,10 @@ class GaussianMixtureModel(Model):
         )
         if singular >= 0:
             raise Degenerate(f"the covariance of component {singular} is singular")
-        return row_posteriors(
+        return Posteriors(*row_posteriors(
             data.values, data.order, data.groups, data.columns_of_pattern, data.observed_counts,
             _log(params.weights), np.ascontiguousarray(params.means), whiten, log_norm,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def full_covariances(self, params: GaussianMixtureParams) -> Array:
         """Covariance matrices of all components, shape (K, d, d)."""
@@ -228,9 +226,11 @@ class GaussianMixtureModel(Model):
         covariances = self.structure.pack(params.covariances, unconstrained)
         return np.concatenate([weights, params.means.ravel(), covariances])
 
-    def unpack(self, vector: Array, d: int, coordinates: str = "natural") -> GaussianMixtureParams:
+    def unpack(
+        self, vector: Array, around: GaussianMixtureParams, coordinates: str = "natural"
+    ) -> GaussianMixtureParams:
         unconstrained = _is_unconstrained(coordinates)
-        k = self.n_components
+        k, d = around.means.shape
         weights, means, covariances = np.split(vector, [k - 1, k - 1 + k * d])
         if unconstrained:
             odds = np.exp(np.append(weights, 0.0) - max(weights.max(initial=0.0), 0.0))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
+from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
 
@@ -151,7 +152,9 @@ def paired_contrasts(
 def max_t(d: Floats, bootstrap: Bootstrap, level: float = 0.95) -> float:
     """Bootstrap quantile of the largest absolute t over the columns of `d` (R, m).
 
-    A constant column has no bootstrap distribution; it counts as an independent normal one.
+    A constant column has no bootstrap distribution; it counts as an independent normal one.  The
+    quantile is never below Student's for one column, since the bootstrap is too narrow for few
+    replicates.
     """
     n = len(d)
     deviation = d.std(axis=0)
@@ -163,7 +166,7 @@ def max_t(d: Floats, bootstrap: Bootstrap, level: float = 0.95) -> float:
     if not varies.all():
         steady = np.abs(bootstrap.normals(int((~varies).sum())))
         largest = np.maximum(largest, steady.max(axis=1))
-    return max(float(np.quantile(largest, level)), float(norm.ppf(0.5 + level / 2)))
+    return max(float(np.quantile(largest, level)), float(student.ppf(0.5 + level / 2, n - 1)))
 
 
 def replicates_for(p: float, half_width: float = 0.05, level: float = 0.95) -> int:

@@ -147,7 +147,7 @@ def _search_start(
 
 def _parameters(case: Case) -> int:
     try:
-        return int(case.model.n_parameters(case.values.shape[1]))
+        return int(case.model.n_parameters(case.table))
     except InvalidData:
         return 0
 

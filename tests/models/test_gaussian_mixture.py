@@ -62,7 +62,7 @@ def test_the_m_step_maximizes_q_plus_log_prior(rng, covariance_type, prior):
     stats = model.e_step(params, data)
 
     def q(vector):
-        p = model.unpack(vector, data.d, "unconstrained")
+        p = model.unpack(vector, params, "unconstrained")
         moved, total = stats.about(p.means), 0.0
         for k, cov in enumerate(model.full_covariances(p)):
             inverse, count = np.linalg.inv(cov), stats.counts[k]
@@ -102,10 +102,10 @@ def test_statistics_of_parts_add_up_to_those_of_the_whole(rng, covariance_type):
 @pytest.mark.parametrize("coordinates", ["natural", "unconstrained"])
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_packing_goes_there_and_back_in_n_parameters_numbers(rng, covariance_type, coordinates):
-    model, params, _ = case(rng, covariance_type)
+    model, params, data = case(rng, covariance_type)
     vector = model.pack(params, coordinates)
-    assert len(vector) == model.n_parameters(3)
-    back = model.unpack(vector, 3, coordinates)
+    assert len(vector) == model.n_parameters(data)
+    back = model.unpack(vector, params, coordinates)
     for name in ("weights", "means", "covariances"):
         assert getattr(back, name) == pytest.approx(getattr(params, name), rel=1e-12)
 
@@ -135,8 +135,8 @@ def test_the_gradient_vanishes_at_a_tight_fit_with_holes(rng, covariance_type):
             assert abs(slope) < 1e-3  # nats per standard deviation
     vector = model.pack(end.params, "unconstrained")
     for e in np.eye(len(vector)):  # log odds, and log-Cholesky or log variance coordinates
-        there = loglik(model.unpack(vector + 1e-4 * e, 3, "unconstrained"))
-        back = loglik(model.unpack(vector - 1e-4 * e, 3, "unconstrained"))
+        there = loglik(model.unpack(vector + 1e-4 * e, end.params, "unconstrained"))
+        back = loglik(model.unpack(vector - 1e-4 * e, end.params, "unconstrained"))
         assert abs(there - back) / 2e-4 < 2e-3
 
 
@@ -303,7 +303,7 @@ def test_the_fit_reaches_the_maximum_that_a_general_optimizer_finds(rng):
     end = climb(model, data, start, stopping=Stopping(1e-10, 5000))
 
     def loss(vector):
-        p = model.unpack(vector, 2, "unconstrained")
+        p = model.unpack(vector, start, "unconstrained")
         return -observed_loglik(x, p.weights, p.means, p.covariances)
 
     found = minimize(loss, model.pack(start, "unconstrained"), method="BFGS")

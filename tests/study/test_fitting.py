@@ -190,10 +190,11 @@ def test_an_exception_of_the_machine_s_is_provisional(error: BaseException) -> N
 
 
 @pytest.mark.usefixtures("broken")
-def test_an_init_whose_start_collapses_is_degenerate_and_not_a_failure() -> None:
-    assert run_broken(Degenerate("component 1"))["fit"] == {
+def test_an_init_whose_start_collapses_is_degenerate_with_its_cost_and_no_failure() -> None:
+    assert run_broken(Degenerate("component 1", e_steps=7.0))["fit"] == {
         "status": "degenerate",
         "message": "component 1",
+        "e_steps_init": 7.0,
     }
 
 

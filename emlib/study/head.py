@@ -7,10 +7,12 @@ parses the Snakefile again, on a node say, the plan that the head wrote is read 
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -141,9 +143,19 @@ class Head:
             raise EmlibError(f"{self.paths.root}: cannot be written to ({error})") from None
 
     def say_done(self) -> None:
-        """Where the answer is, once nothing is missing."""
+        """How the fits ended and where the answer is, once nothing is missing."""
         if self.paths.complete.is_file():
-            print(f"Report: {self.paths.report}", file=sys.stderr)
+            print(f"Fits: {self._ends()}\nReport: {self.paths.report}", file=sys.stderr)
+
+    def _ends(self) -> str:
+        """Fits by status, from the report's table of cells."""
+        counts: Counter[str] = Counter()
+        with (self.paths.tables / "cells.csv").open(newline="") as table:
+            for row in csv.DictReader(table):
+                for column, value in row.items():
+                    if column.startswith("status_"):
+                        counts[column.removeprefix("status_")] += int(value)
+        return ", ".join(f"{count} {status}" for status, count in counts.most_common() if count)
 
     def partial_report(self) -> None:
         """After a failure: a report of what there is, which says what is missing."""

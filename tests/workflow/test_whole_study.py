@@ -11,6 +11,7 @@ def test_one_command_runs_a_study_with_the_default_profile(first_run):
     project, ran = first_run
     assert ran.code == 0, ran.output
     assert "profiles/default" in ran.output
+    assert "Fits: 28 converged\nReport: results/tiny/report.html" in ran.output
     for name in ("report.html", "complete.json", "mlflow.json", "plan.parquet", "blocks.json"):
         assert (project.paths.root / name).is_file(), name
     figures = {path.name for path in project.paths.figures.iterdir()}

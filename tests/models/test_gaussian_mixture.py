@@ -112,7 +112,7 @@ def test_packing_goes_there_and_back_in_n_parameters_numbers(rng, covariance_typ
 
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_the_gradient_vanishes_at_a_tight_fit_with_holes(rng, covariance_type):
-    x = mixture_rows(rng, 300, 3, 2, missing=0.25)
+    x = mixture_rows(rng, 500, 3, 2, missing=0.25)
     data = Table.from_array(x)
     model = GaussianMixtureModel(2, covariance_type).prepare(data)
     start = make_init("kmeans")(model, data, rng).params
@@ -137,7 +137,7 @@ def test_the_gradient_vanishes_at_a_tight_fit_with_holes(rng, covariance_type):
     for e in np.eye(len(vector)):  # log odds, and log-Cholesky or log variance coordinates
         there = loglik(model.unpack(vector + 1e-4 * e, end.params, "unconstrained"))
         back = loglik(model.unpack(vector - 1e-4 * e, end.params, "unconstrained"))
-        assert abs(there - back) / 2e-4 < 2e-3
+        assert abs(there - back) / 2e-4 < 1e-3
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])

@@ -176,7 +176,8 @@ def climb(
         rounding = ROUNDING * max(here.stats.magnitude, there.stats.magnitude)
         fall = here.objective - _finite(there.objective)
         if fall > rounding:
-            status, message = "decreased", f"the objective fell by {fall:.3g} nats"
+            what = algorithm.ascends(model)
+            status, message = "decreased", f"the {what} fell by {fall:.3g} nats"
             break
         here = there
         trail.add(here.objective, here.stats.loglik, trail.e_steps[-1] + here.e_steps)
@@ -205,5 +206,5 @@ def _allowance(trail: _Trail, stopping: Stopping, budget: Budget, rounding: floa
 
 def _finite(objective: float) -> float:
     if not math.isfinite(objective):
-        raise FloatingPointError(f"the objective is {objective!r}")
+        raise FloatingPointError(f"the objective is {objective!r}, not a finite number")
     return objective

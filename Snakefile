@@ -33,6 +33,8 @@ rule all:
     default_target: True
     input:
         STUDY.targets(),
+    message:
+        "The study is whole."
 
 
 onstart:

@@ -130,8 +130,7 @@ class GaussianMixture(DensityMixin, EMEstimator):
         self.weights_, self.means_ = best.params.weights, best.params.means
         self.covariances_ = best.params.covariances
         self.n_parameters_ = model.n_parameters(data)
-        self._total_weight = data.total_weight
-        self._entropy = self._classification_entropy(data)
+        self._fitted = (self.loglik_, *self._measure(data)[1:])
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -170,16 +169,17 @@ class GaussianMixture(DensityMixin, EMEstimator):
 
     def aic(self, X: ArrayLike | None = None) -> float:
         """Akaike's criterion on X, on the fitted data by default; lower is better."""
-        return -2.0 * self._loglik(X)[0] + 2.0 * self.n_parameters_
+        return -2.0 * self._measured(X)[0] + 2.0 * self.n_parameters_
 
     def bic(self, X: ArrayLike | None = None) -> float:
         """Schwarz's criterion, n being the sum of the weights of rows with an observed cell."""
-        loglik, total_weight, _ = self._loglik(X)
+        loglik, total_weight, _ = self._measured(X)
         return -2.0 * loglik + self.n_parameters_ * float(np.log(total_weight))
 
     def icl(self, X: ArrayLike | None = None) -> float:
         """BIC plus twice the entropy of the classification (Biernacki et al. 2000)."""
-        return self.bic(X) + 2.0 * self._loglik(X)[2]
+        loglik, total_weight, entropy = self._measured(X)
+        return -2.0 * loglik + self.n_parameters_ * float(np.log(total_weight)) + 2.0 * entropy
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -201,20 +201,17 @@ class GaussianMixture(DensityMixin, EMEstimator):
         self._check_fitted()
         return self._model.posterior(self.params_, self._table(X, reset=False))
 
-    def _classification_entropy(self, data: Table) -> float:
-        responsibilities = self._model.posterior(self.params_, data).responsibilities
-        safe = np.where(responsibilities > 0, responsibilities, 1.0)
-        rows = -(responsibilities * np.log(safe)).sum(axis=1)
-        return float((rows * data.weights * data.informative).sum())
-
-    def _loglik(self, X: ArrayLike | None) -> tuple[float, float, float]:
-        """Total loglik, total weight and classification entropy."""
+    def _measured(self, X: ArrayLike | None) -> tuple[float, float, float]:
+        """Total loglik, total weight and classification entropy; of the fitted data by default."""
         self._check_fitted()
-        if X is None:
-            return self.loglik_, self._total_weight, self._entropy
-        data = self._table(X, reset=False)
-        loglik = float(self._model.posterior(self.params_, data).loglik.sum())
-        return loglik, data.total_weight, self._classification_entropy(data)
+        return self._fitted if X is None else self._measure(self._table(X, reset=False))
+
+    def _measure(self, data: Table) -> tuple[float, float, float]:
+        loglik, responsibilities, _ = self._model.posterior(self.params_, data)
+        safe = np.where(responsibilities > 0, responsibilities, 1.0)
+        entropies = -(responsibilities * np.log(safe)).sum(axis=1)
+        weights = data.weights * data.informative
+        return float(weights @ loglik), data.total_weight, float(weights @ entropies)
 
 
 def _starting_values(

@@ -11,17 +11,19 @@ from emlib.study.grid import planned_blocks
 from emlib.study.paths import StudyPaths
 from emlib.study.prepare import prepare
 
+DRAWN: dict[str, Any] = {
+    "generator": "gaussian_mixture",
+    "n": 60,
+    "d": 2,
+    "n_components": 2,
+    "overlap": {"mean": 0.01},
+}
+
 CONFIG: dict[str, Any] = {
     "study": "small",
     "seed": 11,
     "datasets": {
-        "drawn": {
-            "generator": "gaussian_mixture",
-            "n": 60,
-            "d": 2,
-            "n_components": 2,
-            "overlap": {"mean": 0.01},
-        },
+        "drawn": DRAWN,
         "faithful": {"table": "faithful"},
     },
     "missingness": [{"mechanism": "none"}, {"mechanism": "mcar", "rate": 0.2}],

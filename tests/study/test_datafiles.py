@@ -8,6 +8,7 @@ from emlib.study.atomic import write_json
 from emlib.study.datafiles import make_data, make_masks
 from emlib.study.files import load_npz
 from emlib.study.paths import StudyPaths
+from tests.study.small_study import DRAWN
 
 
 def planned(folder, **changes):
@@ -15,13 +16,7 @@ def planned(folder, **changes):
         "study": "s",
         "seed": 5,
         "datasets": {
-            "drawn": {
-                "generator": "gaussian_mixture",
-                "n": 40,
-                "d": 3,
-                "n_components": 2,
-                "overlap": {"mean": 0.01},
-            },
+            "drawn": {**DRAWN, "n": 40, "d": 3},
             "faithful": {"table": "faithful"},
         },
         "missingness": {

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
+from tests.study.small_study import CONFIG, DRAWN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
@@ -21,24 +22,15 @@ EMLIB = (sys.executable, "-m", "emlib")
 SOURCES = ("Snakefile", "rules", "profiles")
 
 TINY: dict[str, Any] = {
+    **CONFIG,
     "study": "tiny",
     "seed": 7,
     "datasets": {
-        "drawn": {
-            "generator": "gaussian_mixture",
-            "n": 60,
-            "d": 2,
-            "n_components": 2,
-            "overlap": {"mean": 0.02},
-        },
+        "drawn": {**DRAWN, "overlap": {"mean": 0.02}},
         "faithful": {"table": "faithful"},
     },
-    "missingness": [{"mechanism": "none"}, {"mechanism": "mcar", "rate": 0.2}],
-    "models": {"two": {"family": "gaussian_mixture", "n_components": 2}},
-    "inits": {"random": None, "kmeans": None, "truth": None},
     "exclude": [{"dataset": "faithful", "missingness": "mcar-0.2"}],
     "replicates": 2,
-    "restarts": 2,
     "block_size": 1,
     "reference": {"starts": 5, "e_steps": 500},
 }

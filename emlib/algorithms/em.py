@@ -1,7 +1,8 @@
 """EM itself (Dempster, Laird and Rubin 1977), with the conditional M-steps that a model declares.
 
-One pass through a model's cycle is ECM (Meng and Rubin 1993) where it has several steps, and its
-multicycle version where a step asks for a new E-step.
+One pass through a model's cycle is ECM (Meng and Rubin 1993) where it has several steps, its
+multicycle version where a step asks for a new E-step, and ECME (Liu and Rubin 1994) where a step
+maximizes the observed likelihood.
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,11 @@ class EM:
             if step.fresh:
                 stats = model.e_step(params, data)
                 e_steps += 1.0
-            params = model.m_step(stats, params, step.free)
+            if step.maximizes == "loglik":
+                params, cost = model.observed_step(params, data, step.free)
+                e_steps += cost
+            else:
+                params = model.m_step(stats, params, step.free)
         return self._at(model, data, params, e_steps)
 
     def _at(self, model: Model, data: Any, params: Any, e_steps: float) -> Position:

@@ -1,5 +1,6 @@
-"""The views that models read: what is observed, with which weight, grouped for speed."""
+"""The views that models read: rows with holes, and sequences of them."""
 
+from emlib.data.sequences import Sequences
 from emlib.data.table import Table
 
-__all__ = ["Table"]
+__all__ = ["Sequences", "Table"]

@@ -5,7 +5,7 @@ of observed cells, and one table of patterns lets all chunks share factorization
 ever filled in: a missing cell is NaN and no kernel reads it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -77,7 +77,7 @@ class Table:
                 f"row {row}, column {column}: {float(x[row, column])!r} is not a finite number "
                 f"below {LARGEST_VALUE:g} in size (NaN marks a missing cell)"
             )
-        w = _checked_weights(weights, len(x))
+        w = checked_weights(weights, len(x))
         patterns, pattern_of_row = _distinct_patterns(observed)
         order, groups = _group(pattern_of_row)
         columns = np.argsort(~patterns, axis=1, kind="stable").astype(np.int64)
@@ -93,6 +93,15 @@ class Table:
     def d(self) -> int:
         """Number of columns."""
         return int(self.values.shape[1])
+
+    @property
+    def unit_weights(self) -> NDArray[np.float64]:
+        """Weights of the independent units: the rows."""
+        return self.weights
+
+    def reweighted(self, unit_weights: NDArray[np.float64]) -> "Table":
+        """The same rows with other weights, one a unit."""
+        return replace(self, weights=checked_weights(unit_weights, self.n))
 
     @cached_property
     def observed(self) -> NDArray[np.bool_]:
@@ -143,7 +152,7 @@ class Table:
         return int(self.canonical_order[min(int(position), len(cumulative) - 1)])
 
 
-def _checked_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64]:
+def checked_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64]:
     if weights is None:
         return np.ones(n)
     w = np.ascontiguousarray(weights, dtype=np.float64)

@@ -1,12 +1,17 @@
-"""What all estimators share: several starts, the best climb, and how it is reported."""
+"""What all estimators share: several starts, the best climb, how it is reported, what follows.
+
+Constructor parameters are dataclass fields, so each is written once.
+"""
 
 import math
 import warnings
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -14,8 +19,13 @@ from sklearn.utils.validation import check_is_fitted
 from emlib.algorithms import Climb, Stopping, climb, make_algorithm
 from emlib.algorithms.em import EM
 from emlib.errors import InvalidData
-from emlib.inits import Init, make_init
+from emlib.inference import Imputer, StandardErrors, bootstrap_errors, information_errors
+from emlib.inits import Given, Init, make_init
 from emlib.models import Degenerate, Model
+from emlib.models.base import Posteriors
+
+Array = NDArray[np.float64]
+Self = TypeVar("Self", bound="EMEstimator")
 
 
 @dataclass(frozen=True)
@@ -31,15 +41,97 @@ class StartRecord:
     message: str
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class EMEstimator(BaseEstimator):
-    """Parameters ``init_params, n_init, algorithm, tol, max_iter, random_state`` and the fit."""
+    """Starts, climbs and what is known after them; every estimator has these.
 
-    init_params: Any
-    n_init: int
-    algorithm: Any
-    tol: float
-    max_iter: int
-    random_state: Any
+    Parameters
+    ----------
+    init_params : str, Init or dict
+        Name of an initialization, an init object such as ``emlib.inits.ShortEM(tries=20)``, or
+        starting values: a dict with the names of the fitted attributes, without underscore.
+    n_init : int, default=1
+        Number of starts; the best end is kept.  One failed start never ends a fit.
+    algorithm : str or algorithm, default="em"
+    tol : float, default=1e-3
+        Stop when the predicted remaining gain of the objective is below this many nats, in
+        total and not per row; 0 runs all of ``max_iter``.
+    max_iter : int, default=1000
+    random_state : int, Generator, RandomState or None, default=None
+
+    Attributes
+    ----------
+    loglik_ : float
+        Observed-data log-likelihood at the returned parameters: total, natural log.
+    objective_ : float
+        ``loglik_`` plus the log prior, where one is declared.
+    n_parameters_ : int
+    n_iter_ : int
+    status_ : str
+        ``converged``, ``max_iter``, ``degenerate`` or ``decreased``.
+    converged_ : bool
+    flags_ : tuple of str
+        What is suspicious about the end: ``spurious``, ``boundary``, ``slow_tail``.
+    history_ : History
+        Objective, loglik, E-steps and seconds of each iteration.
+    starts_ : list of StartRecord
+        How each start ended.
+    params_ : record
+        The fitted parameters as the model object has them.
+    n_features_in_ : int
+    """
+
+    init_params: Any = "kmeans"
+    n_init: int = 1
+    algorithm: Any = "em"
+    tol: float = 1e-3
+    max_iter: int = 1000
+    random_state: Any = None
+
+    _fitted_names: ClassVar[dict[str, str]] = {}
+    """Attribute of each array of the parameters' record, where it is not name + underscore."""
+
+    @abstractmethod
+    def _make_model(self) -> Model:
+        """The model object that the constructor's parameters describe."""
+
+    def _check_start(self, params: Any, model: Model, data: Any) -> None:
+        """Refuse starting values (shapes and finiteness are checked) that no climb can take.
+
+        Raises
+        ------
+        ValueError
+        """
+
+    @property
+    def model_(self) -> Model:
+        """The model object under the estimator: its E-step and M-step, for ``params_``."""
+        self._check_fitted()
+        return self._model
+
+    def _fit(self: Self, data: Any) -> Self:
+        model = self._make_model().prepare(data)
+        best = self._climb_all(model, data, self._init(model, data))
+        self._model, self._data = model, data
+        self.n_parameters_ = model.n_parameters(data)
+        self._publish(best.params)
+        self._fitted = (self.loglik_, *self._measure(data)[1:])
+        return self
+
+    def _publish(self, params: Any) -> None:
+        """Set the fitted attributes from the parameters' record."""
+        for field in fields(params):
+            name = self._fitted_names.get(field.name, f"{field.name}_")
+            setattr(self, name, getattr(params, field.name))
+
+    def _init(self, model: Model, data: Any) -> Init:
+        if not isinstance(self.init_params, dict):
+            return as_init(self.init_params)
+        # A start that never fails shows which arrays the family has, and of which shapes.
+        even = np.full((data.n, model.n_components), 1.0 / model.n_components)
+        params = given_params(self.init_params, model.start(data, even))
+        self._check_start(params, model, data)
+        return Given(params)
 
     def _climb_all(self, model: Model, data: Any, init: Init) -> Climb:
         """Climb from every start and keep the best; sets the attributes all families share.
@@ -103,11 +195,135 @@ class EMEstimator(BaseEstimator):
                 f"{best.n_iter} iterations; predicted remaining gain {best.predicted_gain:.3g} "
                 "nats. Raise max_iter or n_init, or choose another model.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
+
+    def standard_errors(
+        self, method: str = "information", n_resamples: int = 200
+    ) -> StandardErrors:
+        """Standard errors of the fitted attributes.
+
+        Parameters
+        ----------
+        method : {"information", "bootstrap"}
+            From the observed information at the optimum (Oakes 1999), mapped by the delta method;
+            or from refits to bootstrap samples, each climbing from the fitted parameters.
+        n_resamples : int
+            Bootstrap samples.
+
+        Returns
+        -------
+        StandardErrors
+            ``errors`` and ``reasons`` by name; NaN where a quantity has no standard error.
+        """
+        data = self._fitted_data("standard_errors")
+        if method == "information":
+            return information_errors(self._model, data, self.params_)
+        if method == "bootstrap":
+            rng = np.random.default_rng(_entropy(self.random_state))
+            stopping = Stopping(self.tol, self.max_iter)
+            return bootstrap_errors(self._model, data, self.params_, rng, n_resamples, stopping)
+        raise ValueError(f"method: {method!r} is not information or bootstrap")
+
+    def aic(self) -> float:
+        """Akaike's criterion on the fitted data; lower is better."""
+        return -2.0 * self._measured()[0] + 2.0 * self.n_parameters_
+
+    def bic(self) -> float:
+        """Schwarz's criterion on the fitted data, n being the sum of the weights of the rows with
+        an observed cell."""
+        loglik, total_weight, _ = self._measured()
+        return -2.0 * loglik + self.n_parameters_ * float(np.log(total_weight))
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
+        """Draw rows, one sequence of them where the model is of sequences.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), ndarray of shape (n_samples,)
+            The rows, and their components or states.
+        """
+        self._check_fitted()
+        if n_samples < 1:
+            raise ValueError(f"n_samples: {n_samples!r} is not positive")
+        rng = np.random.default_rng(self.random_state)
+        return self._model.sample(self.params_, n_samples, rng)
+
+    def _impute(self, data: Any, n_draws: int | None, proper: bool | str) -> Array:
+        if n_draws is None:
+            if proper:
+                raise ValueError("proper: means something with n_draws only")
+            return self._model.posterior(self.params_, data).completed
+        fitted = self._fitted_data("proper imputation") if proper else data
+        rng = np.random.default_rng(_entropy(self.random_state))
+        stopping = Stopping(self.tol, self.max_iter)
+        return Imputer(self._model, fitted, self.params_, stopping).draw(data, n_draws, proper, rng)
+
+    def _fitted_data(self, what: str) -> Any:
+        self._check_fitted()
+        if self._data is None:
+            raise ValueError(f"{what} needs the data of the fit, which are not pickled: fit again")
+        return self._data
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_data" in state:
+            state["_data"] = None
+        return state
+
+    def _measured(self, data: Any = None) -> tuple[float, float, float]:
+        """Total loglik, total weight and classification entropy; of the fitted data by default."""
+        self._check_fitted()
+        return self._fitted if data is None else self._measure(data)
+
+    def _measure(self, data: Any) -> tuple[float, float, float]:
+        posterior: Posteriors = self._model.posterior(self.params_, data)
+        entropy = 0.0
+        if posterior.responsibilities is not None:
+            r = posterior.responsibilities
+            entropies = -(r * np.log(np.where(r > 0, r, 1.0))).sum(axis=1)
+            entropy = float((data.weights * data.informative) @ entropies)
+        return float(data.unit_weights @ posterior.loglik), data.total_weight, entropy
 
     def _check_fitted(self) -> None:
         check_is_fitted(self, "params_")
+
+
+def given_params(values: dict[str, Any], like: Any) -> Any:
+    """A user's starting values as a record of parameters with the fields and shapes of ``like``.
+
+    Raises
+    ------
+    ValueError
+        If a name is missing or unknown, a shape differs, a number is not finite, or
+        probabilities do not sum to one.
+    """
+    names = [field.name for field in fields(like)]
+    if set(values) != set(names):
+        raise ValueError(f"init_params: keys {sorted(values)}; needed are {sorted(names)}")
+    arrays = {}
+    for name in names:
+        template = getattr(like, name)
+        arrays[name] = _checked_start(name, values[name], template)
+    return type(like)(**arrays)
+
+
+def _checked_start(name: str, value: ArrayLike, template: Any) -> Any:
+    if isinstance(template, list | tuple):
+        if not isinstance(value, list | tuple) or len(value) != len(template):
+            raise ValueError(f"init_params[{name!r}]: is not a list of {len(template)} arrays")
+        pairs = zip(value, template, strict=True)
+        return type(template)(_checked_start(name, v, t) for v, t in pairs)
+    array = np.array(value, dtype=np.float64)
+    if array.shape != np.shape(template):
+        raise ValueError(f"init_params[{name!r}]: shape {array.shape} is not {np.shape(template)}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"init_params[{name!r}]: not all values are finite")
+    if name in ("weights", "startprob", "transmat", "emissionprob") and (
+        (array < 0).any() or (abs(array.sum(axis=-1) - 1.0) > 1e-8).any()
+    ):
+        raise ValueError(f"init_params[{name!r}]: {array} are not probabilities that sum to 1")
+    return array
 
 
 def as_init(init_params: Any) -> Init:

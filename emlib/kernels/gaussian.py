@@ -271,3 +271,28 @@ def row_posteriors(
                     total += responsibilities[i, k] * (means[k, c] + deviations[k, c])
                 completed[i, columns[a]] = total
     return logliks, responsibilities, completed
+
+
+@njit(cache=True)
+def conditional_draws(
+    values, order, groups, columns_of_pattern, observed_counts, simulated, labels, whiten
+):
+    """Rows of their components given the observed cells, shape (n, d), by Matheron's rule.
+
+    ``simulated`` (n, d) are draws from each row's component ``labels`` (n,); the conditional
+    expectation about them, in place of the mean, is a draw from the conditional distribution.
+    """
+    d = values.shape[1]
+    completed = values.copy()
+    deviation = np.zeros(d)
+    for g in range(groups.shape[0]):
+        p = groups[g, 1]
+        m = observed_counts[p]
+        columns = columns_of_pattern[p]
+        for position in range(groups[g, 2], groups[g, 3]):
+            i = order[position]
+            c = labels[i] if whiten.shape[1] > 1 else 0
+            complete_row(values[i], columns, m, simulated[i], whiten[p, c], deviation)
+            for a in range(m, d):
+                completed[i, columns[a]] = simulated[i, columns[a]] + deviation[columns[a]]
+    return completed

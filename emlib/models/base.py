@@ -4,13 +4,17 @@ A model is an immutable record of fixed settings.  It never knows which algorith
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.data import Table
+from emlib.models.differences import gradient, natural_steps
 from emlib.models.posterior import EXACT, Posterior
+
+Array = NDArray[np.float64]
 
 
 class Degenerate(Exception):
@@ -26,10 +30,22 @@ class Degenerate(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One conditional M-step: the parameters that move, and whether a new E-step comes first."""
+    """One conditional M-step.
+
+    Attributes
+    ----------
+    free : frozenset of str
+        The parameters that move.
+    fresh : bool
+        A new E-step comes first (multicycle ECM, Meng and Rubin 1993).
+    maximizes : {"q", "loglik"}
+        Q, by ``m_step``; or the observed likelihood, by ``observed_step`` (ECME, Liu and Rubin
+        1994).
+    """
 
     free: frozenset[str]
     fresh: bool = False
+    maximizes: str = "q"
 
 
 @dataclass(frozen=True)
@@ -58,14 +74,19 @@ class Posteriors(NamedTuple):
     Attributes
     ----------
     loglik : ndarray of shape (n,)
-    responsibilities : ndarray of shape (n, K)
-    completed : ndarray
+        One number a unit: a row, or a whole sequence.
+    responsibilities : ndarray of shape (n, K), or None
+        One line a row (a time step); None where the family has no latent classes.
+    completed : ndarray of shape (n, d)
         The data, each missing cell at its conditional expectation.
+    latent : ndarray of shape (n, q), or None
+        Posterior means of continuous latent variables: factor scores, smoothed states.
     """
 
-    loglik: NDArray[np.float64]
-    responsibilities: NDArray[np.float64]
-    completed: NDArray[np.float64]
+    loglik: Array
+    responsibilities: Array | None
+    completed: Array
+    latent: Array | None = None
 
 
 class Stats(Protocol):
@@ -81,13 +102,38 @@ class Stats(Protocol):
 
 
 class Model(ABC):
-    """A family with its fixed settings."""
+    """A family with its fixed settings.
+
+    A new family is one class: settings as dataclass fields, parameters as an immutable record of
+    arrays, and the methods below.  What has a body here may be left as it is.
+    """
 
     family: ClassVar[str]
-    cycle: ClassVar[tuple[Step, ...]]
-    """The conditional M-steps of one iteration; plain EM has one that moves everything."""
+    """The name in configs."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Arrays beside the values that its view is made of, such as ``covariates``."""
     n_components: int
-    """Latent classes (or states) that responsibilities range over."""
+    """Latent classes (or states) that responsibilities range over; 1 where there are none."""
+
+    @property
+    @abstractmethod
+    def cycle(self) -> tuple[Step, ...]:
+        """The conditional M-steps of one iteration; plain EM has one that moves everything."""
+
+    @classmethod
+    def view(cls, values: Any, weights: Any = None, **extras: Any) -> Any:
+        """What the model reads, made from plain arrays.
+
+        Parameters
+        ----------
+        values : array-like of shape (n, d)
+            NaN marks a missing cell.
+        weights : array-like of shape (n_units,), optional
+        **extras
+            What else the data set has: ``lengths`` of sequences, ``covariates`` (n, p), ``upper``
+            ends (n, d) of censored cells.  A family ignores what it does not read.
+        """
+        return Table.from_array(values, weights)
 
     def prepare(self, data: Any) -> "Model":
         """Check that the model can take the data and resolve what depends on them.
@@ -119,6 +165,40 @@ class Model(ABC):
             When the maximizer lies where the likelihood is unbounded.
         """
 
+    def observed_step(self, params: Any, data: Any, free: frozenset[str]) -> tuple[Any, float]:
+        """Maximize the observed loglik over ``free``, or at least raise it.
+
+        Returns
+        -------
+        params, float
+            And the cost in E-step equivalents.
+        """
+        raise NotImplementedError(f"{self.family} has no step on the observed likelihood")
+
+    def q(self, stats: Any, params: Any) -> float:
+        """Expected complete-data loglik of ``params`` given ``stats``, up to a constant.
+
+        The constant may depend on the stats, never on ``params``.  By Fisher's identity the
+        gradient at the parameters of the E-step is that of the observed loglik.
+        """
+        raise NotImplementedError(f"{self.family} does not give Q")
+
+    def score(self, stats: Any, params: Any, steps: Array | None = None) -> Array:
+        """Gradient of Q plus the log prior in unconstrained coordinates, shape (p,).
+
+        By central differences of ``q``, on steps of a small part of a standard error each
+        (``steps`` where they are known); coordinates on the boundary get 0.
+        """
+        here = self.pack(params, "unconstrained")
+
+        def objective(vector: Array) -> float:
+            there = self.unpack(vector, params, "unconstrained")
+            return self.q(stats, there) + self.log_prior(there)
+
+        if steps is None:
+            steps = natural_steps(objective, here)
+        return gradient(objective, here, steps)
+
     def log_prior(self, params: Any) -> float:
         """Log density of the declared prior, normalized; 0 for maximum likelihood."""
         return 0.0
@@ -129,7 +209,7 @@ class Model(ABC):
         return False
 
     @abstractmethod
-    def start(self, data: Any, responsibilities: NDArray[np.float64]) -> Any:
+    def start(self, data: Any, responsibilities: Array) -> Any:
         """Parameters from responsibilities: a start only, never part of the objective."""
 
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
@@ -144,13 +224,25 @@ class Model(ABC):
         """Flags for the end of a climb."""
         return Diagnosis()
 
-    @abstractmethod
-    def pack(self, params: Any, coordinates: str = "natural") -> NDArray[np.float64]:
-        """Vector of ``n_parameters`` numbers; ``coordinates`` is natural or unconstrained."""
+    def parameter_error(self, params: Any, truth: dict[str, Any]) -> float:
+        """Distance from a generator's parameters, labels matched; NaN where none is defined."""
+        return float("nan")
 
     @abstractmethod
-    def unpack(self, vector: NDArray[np.float64], around: Any, coordinates: str = "natural") -> Any:
+    def pack(self, params: Any, coordinates: str = "natural", around: Any = None) -> Array:
+        """Vector of ``n_parameters`` numbers in the chart around ``around`` (``params`` itself).
+
+        ``coordinates`` is natural or unconstrained.  Gauges are fixed.  An unconstrained
+        coordinate that is not finite says that the parameter lies on the boundary.
+        """
+
+    @abstractmethod
+    def unpack(self, vector: Array, around: Any, coordinates: str = "natural") -> Any:
         """Inverse of ``pack`` in the chart around the parameters ``around``."""
+
+    def functionals(self, params: Any) -> dict[str, Array]:
+        """Reported quantities that get standard errors: by default the record's arrays."""
+        return {f.name: np.asarray(getattr(params, f.name)) for f in fields(params)}
 
     @abstractmethod
     def n_parameters(self, data: Any) -> int:
@@ -160,6 +252,32 @@ class Model(ABC):
     def posterior(self, params: Any, data: Any) -> Posteriors:
         """What the parameters say of each unit."""
 
+    def complete(self, params: Any, data: Any, rng: np.random.Generator) -> Array:
+        """Draw the missing cells from their distribution given the observed ones, shape (n, d)."""
+        raise NotImplementedError(f"{self.family} has no conditional simulation")
+
+    def bootstrapped(self, params: Any, data: Any, rng: np.random.Generator) -> Any:
+        """A bootstrap sample of the data: units drawn with replacement, as weights.
+
+        Families whose units are dependent or few draw from ``params`` instead.
+        """
+        total = data.unit_weights.sum()
+        draws = rng.multinomial(round(float(total)), data.unit_weights / total)
+        return data.reweighted(draws.astype(np.float64))
+
     @abstractmethod
     def sample(self, params: Any, n: int, rng: np.random.Generator) -> tuple[Any, Any]:
-        """Draw n units; returns them and their latent classes."""
+        """Draw n rows (one sequence of n steps); returns them and their latent classes."""
+
+
+def is_unconstrained(coordinates: str) -> bool:
+    """Whether ``coordinates`` are the unconstrained ones.
+
+    Raises
+    ------
+    ValueError
+        If they are neither these nor the natural ones.
+    """
+    if coordinates not in ("natural", "unconstrained"):
+        raise ValueError(f"coordinates: {coordinates!r} is not natural or unconstrained")
+    return coordinates == "unconstrained"

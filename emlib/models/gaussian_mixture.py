@@ -9,15 +9,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from emlib.data import Table
 from emlib.errors import InvalidData
-from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step
+from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
 from emlib.models.collapse import check_collapse, eigenvalue_ratio
 from emlib.models.covariance import COVARIANCES, Covariance
+from emlib.models.matching import matched_distance
 from emlib.models.moments import component_moments
-from emlib.models.posterior import EXACT, Posterior
+from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.prior import PRIORS, ConjugatePrior
+from emlib.models.simplex import pack_simplex, unpack_simplex
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
@@ -54,7 +57,6 @@ class GaussianMixtureModel(Model):
     """
 
     family: ClassVar[str] = "gaussian_mixture"
-    cycle: ClassVar[tuple[Step, ...]] = (Step(ALL),)
 
     n_components: int
     covariance_type: str = "full"
@@ -68,6 +70,10 @@ class GaussianMixtureModel(Model):
             raise ValueError(f"covariance_type: {self.covariance_type!r} is not one of {allowed}")
         if isinstance(self.prior, str) and self.prior not in PRIORS:
             raise ValueError(f"prior: {self.prior!r} is not one of {', '.join(PRIORS)}")
+
+    @property
+    def cycle(self) -> tuple[Step, ...]:
+        return (Step(ALL),)
 
     @property
     def structure(self) -> Covariance:
@@ -156,6 +162,20 @@ class GaussianMixtureModel(Model):
             check_collapse(self.structure, weights, covariances)
         return GaussianMixtureParams(weights, means, covariances)
 
+    def q(self, stats: ComponentSums, params: GaussianMixtureParams) -> float:
+        """McLachlan and Peel (2000), equation 2.20, with expectations over missing cells too."""
+        second = stats.about(params.means).second
+        shares = xlogy(stats.counts, params.weights).sum()
+        if self.structure.dense:
+            full = self.full_covariances(params)
+            log_det = np.linalg.slogdet(full)[1]
+            distance = np.trace(np.linalg.solve(full, second), axis1=1, axis2=2)
+        else:
+            variances = self._variances(params)
+            log_det = np.log(variances).sum(axis=1)
+            distance = (second / variances).sum(axis=1)
+        return float(shares - 0.5 * (stats.counts @ log_det + distance.sum()))
+
     def log_prior(self, params: GaussianMixtureParams) -> float:
         if self._prior is None:
             return 0.0
@@ -185,14 +205,9 @@ class GaussianMixtureModel(Model):
         return GaussianMixtureParams(weights, np.asarray(truth["means"]), covariances)
 
     def posterior(self, params: GaussianMixtureParams, data: Table) -> Posteriors:
-        from emlib.kernels.gaussian import factor_patterns, row_posteriors
+        from emlib.kernels.gaussian import row_posteriors
 
-        full = np.ascontiguousarray(self.full_covariances(params))
-        whiten, _, log_norm, singular = factor_patterns(
-            full, data.columns_of_pattern, data.observed_counts
-        )
-        if singular >= 0:
-            raise Degenerate(f"the covariance of component {singular} is singular")
+        whiten, _, log_norm = self._factor_full(params, data)
         return Posteriors(*row_posteriors(
             data.values, data.order, data.groups, data.columns_of_pattern, data.observed_counts,
             _log(params.weights), np.ascontiguousarray(params.means), whiten, log_norm,
@@ -218,27 +233,55 @@ class GaussianMixtureModel(Model):
         spurious = smallest < 2 * params.means.shape[1] or ratio < SPURIOUS_RATIO
         return Diagnosis(("spurious",) if spurious else (), ratio, smallest)
 
-    def pack(self, params: GaussianMixtureParams, coordinates: str = "natural") -> Array:
-        unconstrained = _is_unconstrained(coordinates)
-        weights = params.weights[:-1]
-        if unconstrained:
-            weights = np.log(weights / params.weights[-1])
-        covariances = self.structure.pack(params.covariances, unconstrained)
-        return np.concatenate([weights, params.means.ravel(), covariances])
+    def parameter_error(self, params: GaussianMixtureParams, truth: dict[str, Any]) -> float:
+        """Root mean square distance of the means; see ``matched_distance``."""
+        return matched_distance(params.means, truth["means"], truth["covariances"])
+
+    def complete(
+        self, params: GaussianMixtureParams, data: Table, rng: np.random.Generator
+    ) -> Array:
+        """Draw components from their posterior, then cells from the conditional normal.
+
+        By Matheron's rule: a row drawn from the component is moved as its conditional
+        expectation moves when the observed cells take their values.
+        """
+        from emlib.kernels.gaussian import conditional_draws
+
+        whiten, _, _ = self._factor_full(params, data)
+        responsibilities = self.posterior(params, data).responsibilities
+        labels = draw_labels(responsibilities, params.weights, rng)
+        factors = np.linalg.cholesky(self.full_covariances(params))
+        noise = rng.standard_normal((data.n, data.d))
+        simulated = params.means[labels] + np.einsum("nij,nj->ni", factors[labels], noise)
+        return conditional_draws(
+            data.values, data.order, data.groups, data.columns_of_pattern, data.observed_counts,
+            simulated, labels, whiten,
+        )  # fmt: skip
+
+    def pack(
+        self,
+        params: GaussianMixtureParams,
+        coordinates: str = "natural",
+        around: GaussianMixtureParams | None = None,
+    ) -> Array:
+        unconstrained = is_unconstrained(coordinates)
+        centre = (around or params).weights
+        return np.concatenate([
+            pack_simplex(params.weights, unconstrained, centre),
+            params.means.ravel(),
+            self.structure.pack(params.covariances, unconstrained),
+        ])  # fmt: skip
 
     def unpack(
         self, vector: Array, around: GaussianMixtureParams, coordinates: str = "natural"
     ) -> GaussianMixtureParams:
-        unconstrained = _is_unconstrained(coordinates)
+        unconstrained = is_unconstrained(coordinates)
         k, d = around.means.shape
         weights, means, covariances = np.split(vector, [k - 1, k - 1 + k * d])
-        if unconstrained:
-            odds = np.exp(np.append(weights, 0.0) - max(weights.max(initial=0.0), 0.0))
-            weights = odds / odds.sum()
-        else:
-            weights = np.append(weights, 1.0 - weights.sum())
         return GaussianMixtureParams(
-            weights, means.reshape(k, d), self.structure.unpack(covariances, k, d, unconstrained)
+            unpack_simplex(weights, around.weights, unconstrained),
+            means.reshape(k, d),
+            self.structure.unpack(covariances, k, d, unconstrained),
         )
 
     @property
@@ -248,15 +291,12 @@ class GaussianMixtureModel(Model):
         return self.prior
 
     def _factor(self, params: GaussianMixtureParams, data: Table) -> tuple[Array, Array, Array]:
-        from emlib.kernels.gaussian import factor_patterns
+        return factored(params.covariances.reshape(-1, data.d, data.d), data)
 
-        matrices = np.ascontiguousarray(params.covariances).reshape(-1, data.d, data.d)
-        whiten, conditional, log_norm, singular = factor_patterns(
-            matrices, data.columns_of_pattern, data.observed_counts
-        )
-        if singular >= 0:
-            raise Degenerate(f"the covariance of component {singular} is singular")
-        return whiten, conditional, log_norm
+    def _factor_full(
+        self, params: GaussianMixtureParams, data: Table
+    ) -> tuple[Array, Array, Array]:
+        return factored(self.full_covariances(params), data)
 
     def _variances(self, params: GaussianMixtureParams) -> Array:
         variances = params.covariances
@@ -265,12 +305,24 @@ class GaussianMixtureModel(Model):
         return np.ascontiguousarray(variances)
 
 
+def factored(covariances: Array, data: Table) -> tuple[Array, Array, Array]:
+    """Whitening, conditional covariances and log norms by pattern; see ``factor_patterns``.
+
+    Raises
+    ------
+    Degenerate
+        If a covariance is singular.
+    """
+    from emlib.kernels.gaussian import factor_patterns
+
+    whiten, conditional, log_norm, singular = factor_patterns(
+        np.ascontiguousarray(covariances), data.columns_of_pattern, data.observed_counts
+    )
+    if singular >= 0:
+        raise Degenerate(f"the covariance of component {singular} is singular")
+    return whiten, conditional, log_norm
+
+
 def _log(weights: Array) -> Array:
     with np.errstate(divide="ignore"):
         return np.log(weights)
-
-
-def _is_unconstrained(coordinates: str) -> bool:
-    if coordinates not in ("natural", "unconstrained"):
-        raise ValueError(f"coordinates: {coordinates!r} is not natural or unconstrained")
-    return coordinates == "unconstrained"

@@ -32,3 +32,16 @@ def tempered(beta: float) -> Posterior:
 def sampled(rng: np.random.Generator) -> Posterior:
     """Posterior of stochastic EM (Celeux and Diebolt 1985): one draw a unit."""
     return Posterior(rng=rng)
+
+
+def draw_labels(
+    responsibilities: np.ndarray | None, weights: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """One latent class a row by inversion, from ``weights`` where a row saw nothing, shape (n,)."""
+    if responsibilities is None:
+        raise ValueError("no responsibilities to draw latent classes from")
+    seen = responsibilities.sum(axis=1) > 0
+    chances = np.where(seen[:, None], responsibilities, weights)
+    reached = np.cumsum(chances, axis=1)
+    draws = rng.random(len(chances))[:, None] * reached[:, -1:]
+    return np.minimum((reached <= draws).sum(axis=1), chances.shape[1] - 1).astype(np.int64)

@@ -26,7 +26,7 @@ from emlib.inits import make_init
 from emlib.models import make_model
 from emlib.models.base import Degenerate
 from emlib.study.assembly import replay_line
-from emlib.study.scores import adjusted_rand, imputation_rmse, parameter_error
+from emlib.study.scores import adjusted_rand, imputation_rmse
 
 POLISH = Stopping(tol=1e-6, max_iter=2000)
 PLATEAU_GAIN = 0.1
@@ -259,16 +259,14 @@ def _scores(case: Case, result: Climb) -> Record:
     model, table, params = case.model, case.table, result.params
     free = model.n_parameters(table)
     scores = {"bic": -2.0 * float(result.loglik) + free * math.log(table.total_weight)}
-    _, responsibilities, completed = model.posterior(params, table)
-    if case.labels is not None:
-        scores["ari"] = adjusted_rand(responsibilities.argmax(axis=1), case.labels)
+    posterior = model.posterior(params, table)
+    classes = posterior.responsibilities
+    if case.labels is not None and classes is not None:
+        scores["ari"] = adjusted_rand(classes.argmax(axis=1), case.labels)
     if case.truth is not None and case.accepts_truth:
-        truth = case.truth
-        scores["parameter_error"] = parameter_error(
-            params.means, truth["means"], truth["covariances"]
-        )
+        scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
     if case.hidden.any():
-        scores["imputation_rmse"] = imputation_rmse(completed, case.values, case.hidden)
+        scores["imputation_rmse"] = imputation_rmse(posterior.completed, case.values, case.hidden)
     return scores
 
 

@@ -71,7 +71,7 @@ def test_the_m_step_maximizes_q_plus_log_prior(rng, covariance_type, prior):
             total -= 0.5 * np.sum(inverse * scatter)
         return total + model.log_prior(p)
 
-    best = model.pack(model.m_step(stats, params), "unconstrained")
+    best = model.pack(model.m_step(stats, params), "unconstrained", params)
     gradient = [(q(best + 1e-5 * e) - q(best - 1e-5 * e)) / 2e-5 for e in np.eye(len(best))]
     assert np.abs(gradient).max() < 1e-6
     assert q(best) > q(model.pack(params, "unconstrained"))
@@ -286,7 +286,7 @@ def test_other_posteriors_are_what_their_names_say(rng):
 
 def test_impute_is_the_conditional_expectation(rng):
     model, params, data = case(rng, "full", missing=0.4)
-    _, responsibilities, completed = model.posterior(params, data)
+    _, responsibilities, completed, _ = model.posterior(params, data)
     for i, row in enumerate(data.values):
         joint, values, _ = row_log_joint(row, params.weights, params.means, params.covariances)
         r = np.exp(joint - logsumexp(joint))

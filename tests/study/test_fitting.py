@@ -16,9 +16,10 @@ import emlib.inits
 from emlib.errors import InvalidData
 from emlib.inits.base import Init, Start
 from emlib.models.base import Degenerate
+from emlib.models.matching import matched_distance
 from emlib.study.fitting import Case, FitSpec, flags, run_fit, steady, thinned
 from emlib.study.reference import CYCLE, run_start, sources
-from emlib.study.scores import adjusted_rand, imputation_rmse, parameter_error
+from emlib.study.scores import adjusted_rand, imputation_rmse
 
 TRUTH = {
     "weights": np.array([0.5, 0.5]),
@@ -267,11 +268,11 @@ def test_parameter_error_is_the_least_over_all_matchings_of_labels() -> None:
             np.sqrt((((fitted[list(order)] - true) ** 2).sum(axis=1) / scale).mean())
             for order in itertools.permutations(range(4))
         )
-        assert parameter_error(fitted, true, covariances) == pytest.approx(least, rel=1e-12)
+        assert matched_distance(fitted, true, covariances) == pytest.approx(least, rel=1e-12)
 
 
 def test_parameter_error_has_no_value_for_another_number_of_components() -> None:
-    assert math.isnan(parameter_error(np.zeros((3, 2)), np.zeros((2, 2)), np.ones((2, 2, 2))))
+    assert math.isnan(matched_distance(np.zeros((3, 2)), np.zeros((2, 2)), np.ones((2, 2, 2))))
 
 
 def test_imputation_error_of_the_column_means_is_about_one() -> None:

@@ -1,0 +1,80 @@
+"""Sequences: time steps with holes, in their order; whole sequences are the independent units."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emlib.data.table import Table, checked_weights
+from emlib.errors import InvalidData
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences(Table):
+    """One or many sequences: a table of their time steps, one sequence after the other.
+
+    Whatever treats time steps one by one (emissions, starts) reads it as a table, each step with
+    its sequence's weight.
+
+    Attributes
+    ----------
+    offsets : ndarray of shape (n_sequences + 1,)
+        Sequence s is rows ``offsets[s]`` to ``offsets[s + 1]`` of ``values``.
+    """
+
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def from_arrays(
+        cls,
+        values: ArrayLike,
+        lengths: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+    ) -> "Sequences":
+        """Build the view of concatenated sequences, NaN meaning missing.
+
+        Parameters
+        ----------
+        values : array-like of shape (sum of lengths, d)
+        lengths : array-like of shape (n_sequences,), optional
+            One sequence by default.
+        weights : array-like of shape (n_sequences,), optional
+            A weight counts a whole sequence that often.
+
+        Raises
+        ------
+        InvalidData
+            If lengths, weights and values do not fit together; as ``Table.from_array`` else.
+        """
+        table = Table.from_array(values)
+        sizes = np.array([table.n]) if lengths is None else np.asarray(lengths)
+        whole = sizes.ndim == 1 and len(sizes) and np.array_equal(sizes, np.trunc(sizes))
+        if not whole or (sizes < 1).any() or sizes.sum() != table.n:
+            raise InvalidData(
+                f"lengths: {sizes.tolist()} are not whole numbers >= 1 that sum to the "
+                f"{table.n} time steps"
+            )
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        parts = {field.name: getattr(table, field.name) for field in fields(table)}
+        sequences = cls(**parts, offsets=offsets)
+        return sequences if weights is None else sequences.reweighted(np.asarray(weights))
+
+    @property
+    def n_sequences(self) -> int:
+        """Number of sequences."""
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Time steps of each sequence, shape (n_sequences,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def unit_weights(self) -> NDArray[np.float64]:
+        """Weights of the sequences, shape (n_sequences,)."""
+        return self.weights[self.offsets[:-1]]
+
+    def reweighted(self, unit_weights: NDArray[np.float64]) -> "Sequences":
+        """The same sequences with other weights, one a sequence."""
+        weights = checked_weights(unit_weights, self.n_sequences)
+        return replace(self, weights=np.repeat(weights, self.lengths))

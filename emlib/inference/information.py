@@ -1,0 +1,144 @@
+"""Observed and missing information from the E-step and Q alone.
+
+By Fisher's identity the score of the observed loglik is the gradient of Q at its own E-step, so
+the Jacobian of that score is minus the observed information: Oakes (1999), JRSS B 61, 479-482,
+whose two terms are the derivative of the gradient in the argument of Q and in its condition.
+The first alone is the complete-data information; what is missing between the two is EM's rate
+(Dempster, Laird and Rubin 1977, section 4; Orchard and Woodbury 1972).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.models.base import Model
+from emlib.models.differences import hessian, jacobian, natural_steps
+
+Array = NDArray[np.float64]
+
+NULL = 1e-5
+"""A direction whose observed share of the complete information is below this has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Information:
+    """Information matrices at an optimum, in the model's unconstrained coordinates.
+
+    Attributes
+    ----------
+    at : ndarray of shape (p,)
+        The packed parameters.
+    observed, complete : ndarray of shape (p, p)
+        Minus the second derivatives of the objective (loglik plus log prior), and of Q.
+    free : ndarray of shape (p,), bool
+        False for coordinates on the boundary, which are frozen.
+    """
+
+    at: Array
+    observed: Array
+    complete: Array
+    free: NDArray[np.bool_]
+
+    @cached_property
+    def _spectrum(self) -> tuple[Array, Array]:
+        """Shares of the complete information that are observed, ascending, and their directions.
+
+        Directions are columns in free coordinates, scaled to unit complete information.
+        """
+        free = np.ix_(self.free, self.free)
+        values, vectors = np.linalg.eigh(self.complete[free])
+        kept = values > NULL**2 * max(values.max(initial=0.0), np.finfo(float).tiny)
+        whiten = vectors[:, kept] / np.sqrt(values[kept])
+        shares, directions = np.linalg.eigh(whiten.T @ self.observed[free] @ whiten)
+        return shares, whiten @ directions
+
+    @property
+    def null_dimension(self) -> int:
+        """Dimension of the space of directions that the data say nothing about."""
+        return int(self.free.sum()) - int((abs(self._spectrum[0]) > NULL).sum())
+
+    @property
+    def is_maximum(self) -> bool:
+        """Whether no direction leads up: the end is no saddle."""
+        return bool((self._spectrum[0] > -NULL).all())
+
+    @property
+    def missing_fractions(self) -> Array:
+        """Fractions of missing information, descending, null directions left out."""
+        shares = self._spectrum[0]
+        return 1.0 - shares[abs(shares) > NULL]
+
+    @property
+    def rate(self) -> float:
+        """Linear rate of EM: the largest fraction of missing information (NaN without any)."""
+        fractions = self.missing_fractions
+        return float(fractions[0]) if len(fractions) else float("nan")
+
+    @property
+    def covariance(self) -> Array:
+        """Pseudo-inverse of the observed information; 0 for frozen coordinates."""
+        shares, directions = self._spectrum
+        kept = abs(shares) > NULL
+        result = np.zeros_like(self.observed)
+        inside = (directions[:, kept] / shares[kept]) @ directions[:, kept].T
+        result[np.ix_(self.free, self.free)] = inside
+        return result
+
+    @cached_property
+    def unidentified(self) -> Array:
+        """Orthonormal directions (p, m) without information, boundary coordinates left out."""
+        shares, directions = self._spectrum
+        basis = np.linalg.qr(directions[:, abs(shares) > NULL])[0]
+        rest = np.linalg.svd(np.eye(len(basis)) - basis @ basis.T)[0][:, : self.null_dimension]
+        result = np.zeros((len(self.at), rest.shape[1]))
+        result[self.free] = rest
+        return result
+
+
+def observed_information(model: Model, data: Any, params: Any) -> Information:
+    """Information matrices at ``params``, which should be an optimum.
+
+    Parameters
+    ----------
+    model : Model
+        Prepared for the data.
+    data : Table or another view
+    params : Params
+
+    Returns
+    -------
+    Information
+    """
+    at = model.pack(params, "unconstrained")
+    stats = model.e_step(params, data)
+
+    def expected(vector: Array) -> float:
+        there = model.unpack(vector, params, "unconstrained")
+        return model.q(stats, there) + model.log_prior(there)
+
+    steps = natural_steps(expected, at)
+
+    def score(vector: Array) -> Array:
+        there = model.unpack(vector, params, "unconstrained")
+        return _in_chart(model, model.e_step(there, data), there, params, vector, steps)
+
+    moved = jacobian(score, at, steps)
+    return Information(
+        at, -0.5 * (moved + moved.T), -hessian(expected, at, steps), np.isfinite(at) & (steps > 0)
+    )
+
+
+def _in_chart(
+    model: Model, stats: Any, params: Any, around: Any, vector: Array, steps: Array
+) -> Array:
+    """The score at ``params`` in the coordinates of the chart around ``around``."""
+    from emlib.models.differences import gradient
+
+    def expected(v: Array) -> float:
+        there = model.unpack(v, around, "unconstrained")
+        return model.q(stats, there) + model.log_prior(there)
+
+    return gradient(expected, vector, steps)

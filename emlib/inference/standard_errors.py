@@ -1,0 +1,119 @@
+"""Standard errors of reported quantities by the delta method, where they exist."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.inference.information import Information, observed_information
+from emlib.models.base import Model
+from emlib.models.differences import jacobian
+
+Array = NDArray[np.float64]
+
+MOVES = 1e-6
+"""A quantity whose gradient has a smaller share in a direction does not move along it."""
+
+
+@dataclass(frozen=True, eq=False)
+class StandardErrors:
+    """Standard errors by the names of the fitted quantities.
+
+    Attributes
+    ----------
+    estimates, errors : dict of str to ndarray
+        Of the same shapes; an error is NaN where there is none.
+    reasons : dict of str to ndarray of str
+        Why an error is NaN: ``boundary``, ``not_identified``, ``saddle``; empty else.
+    null_dimension : int
+        Dimension of the space of parameters that the data say nothing about.
+    missing_fractions : ndarray
+        Fractions of missing information, descending.
+    rate : float
+        The largest of them: EM's linear rate of convergence.
+    n_failed : int
+        Bootstrap refits that came to no sound end and are left out.
+    """
+
+    estimates: dict[str, Array]
+    errors: dict[str, Array]
+    reasons: dict[str, NDArray[np.str_]]
+    null_dimension: int = 0
+    missing_fractions: Array | None = None
+    rate: float = float("nan")
+    n_failed: int = 0
+
+    def __getitem__(self, name: str) -> Array:
+        return self.errors[name]
+
+
+def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
+    """Standard errors from the observed information at ``params``."""
+    information = observed_information(model, data, params)
+    estimates = model.functionals(params)
+    flat, shapes = flatten(estimates)
+
+    def reported(vector: Array) -> Array:
+        there = model.unpack(vector, params, "unconstrained")
+        return flatten(model.functionals(there))[0]
+
+    steps = np.where(information.free, 1e-3 / np.sqrt(np.maximum(_scale(information), 1e-300)), 0.0)
+    slopes = jacobian(reported, information.at, steps)
+    variances = np.einsum("ij,jk,ik->i", slopes, information.covariance, slopes)
+    reasons = _reasons(information, slopes, flat, model, params)
+    errors = np.where(reasons == "", np.sqrt(np.maximum(variances, 0.0)), np.nan)
+    return StandardErrors(
+        estimates, unflatten(errors, shapes), unflatten(reasons, shapes),
+        information.null_dimension, information.missing_fractions, information.rate,
+    )  # fmt: skip
+
+
+def _scale(information: Information) -> Array:
+    return np.abs(np.diagonal(information.complete))
+
+
+def _reasons(
+    information: Information, slopes: Array, flat: Array, model: Model, params: Any
+) -> NDArray[np.str_]:
+    reasons = np.full(len(flat), "", dtype="<U16")
+    if not information.is_maximum:
+        reasons[:] = "saddle"
+        return reasons
+    scale = 1.0 / np.sqrt(np.maximum(_scale(information), 1e-300))
+    sizes = np.linalg.norm(slopes * scale, axis=1)
+    null = information.unidentified
+    lengths = np.linalg.norm(null / np.where(scale > 0, scale, 1.0)[:, None], axis=0)
+    along = np.abs(slopes @ null) / np.where(lengths > 0, lengths, 1.0)
+    if null.shape[1]:
+        reasons[along.max(axis=1) > MOVES * sizes] = "not_identified"
+    frozen = ~information.free
+    if frozen.any():
+        reasons[_touched(model, params, information.at, frozen)] = "boundary"
+    return reasons
+
+
+def _touched(model: Model, params: Any, at: Array, frozen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Reported quantities that move when a boundary coordinate comes inside."""
+    here = flatten(model.functionals(params))[0]
+    inside = at.copy()
+    inside[frozen] = np.sign(np.nan_to_num(at[frozen], nan=-1.0, posinf=1.0, neginf=-1.0)) * 20.0
+    there = flatten(model.functionals(model.unpack(inside, params, "unconstrained")))[0]
+    return np.asarray(np.abs(there - here) > 1e-12 * np.maximum(np.abs(here), 1e-12))
+
+
+def flatten(named: dict[str, Array]) -> tuple[Array, dict[str, tuple[int, ...]]]:
+    """All numbers in one vector, and the shapes to undo it."""
+    shapes = {name: np.shape(value) for name, value in named.items()}
+    parts = [np.ravel(np.asarray(value, dtype=np.float64)) for value in named.values()]
+    return np.concatenate(parts), shapes
+
+
+def unflatten(flat: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Inverse of ``flatten``."""
+    result, at = {}, 0
+    for name, shape in shapes.items():
+        size = int(np.prod(shape))
+        result[name] = flat[at : at + size].reshape(shape)
+        at += size
+    return result

@@ -1,0 +1,43 @@
+"""Coordinates of probabilities that sum to one, along the last axis.
+
+Natural coordinates drop the last entry; unconstrained ones are log-odds against the entry that is
+largest in the chart's centre, so that a probability of zero is -inf and nothing else suffers.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def pack_simplex(p: Array, unconstrained: bool, around: Array | None = None) -> Array:
+    """Coordinates of ``p``, shape (..., K), as one vector of length (...) * (K - 1)."""
+    if not unconstrained:
+        return np.asarray(p[..., :-1]).ravel()
+    reference = _reference(p if around is None else around)
+    with np.errstate(divide="ignore"):
+        logs = np.log(p)
+    odds = logs - np.take_along_axis(logs, reference, axis=-1)
+    return np.asarray(odds[_others(reference, p.shape)])
+
+
+def unpack_simplex(vector: Array, around: Array, unconstrained: bool) -> Array:
+    """Inverse of ``pack_simplex``; ``around`` has the shape of the result."""
+    *lines, k = around.shape
+    if not unconstrained:
+        kept = vector.reshape(*lines, k - 1)
+        return np.concatenate([kept, 1.0 - kept.sum(axis=-1, keepdims=True)], axis=-1)
+    reference = _reference(around)
+    odds = np.zeros(around.shape)
+    odds[_others(reference, around.shape)] = vector
+    odds -= odds.max(axis=-1, keepdims=True)
+    share = np.exp(odds)
+    return np.asarray(share / share.sum(axis=-1, keepdims=True))
+
+
+def _reference(p: Array) -> NDArray[np.intp]:
+    return np.asarray(p.argmax(axis=-1)[..., None])
+
+
+def _others(reference: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    return np.arange(shape[-1]) != np.broadcast_to(reference, (*shape[:-1], 1))

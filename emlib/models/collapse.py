@@ -13,6 +13,7 @@ from emlib.models.covariance import Covariance
 Array = NDArray[np.float64]
 
 DEGENERATE_RATIO = 1e-10
+TINY = np.finfo(float).tiny
 
 
 def check_collapse(structure: Covariance, weights: Array, covariances: Array) -> None:
@@ -35,7 +36,7 @@ def check_collapse(structure: Covariance, weights: Array, covariances: Array) ->
     try:
         np.linalg.cholesky(rests)
     except np.linalg.LinAlgError:
-        smallest = [np.linalg.eigvalsh(rest / np.trace(pooled)).min() for rest in rests]
+        smallest = [np.linalg.eigvalsh(rest / max(np.trace(pooled), TINY)).min() for rest in rests]
         k = int(np.argmin(smallest))
         part = f"covariance of component {k - 1}" if k else "pooled covariance"
         raise Degenerate(f"the {part} collapsed") from None

@@ -1,0 +1,44 @@
+"""``python -m benchmarks [family ...]`` prints one table; every module here is one family."""
+
+import importlib
+import json
+import pkgutil
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import benchmarks
+from benchmarks.side_by_side import measured
+
+NOT_FAMILIES = {"__main__", "side_by_side"}
+
+
+def main() -> None:
+    """Measure the families named on the command line, all by default."""
+    warnings.simplefilter("ignore")
+    modules = [m.name for m in pkgutil.iter_modules(benchmarks.__path__)]
+    families = sys.argv[1:] or [name for name in modules if name not in NOT_FAMILIES]
+    timings = []
+    print("| work | peer | emlib s | peer s | times faster | loglik emlib - peer |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for family in families:
+        try:
+            module = importlib.import_module(f"benchmarks.{family}")
+        except ImportError as error:
+            print(f"| {family} | not installed: {error.name} | | | | |", flush=True)
+            continue
+        for comparison in module.comparisons():
+            timing = measured(comparison)
+            timings.append({**asdict(timing), "ratio": timing.ratio})
+            print(
+                f"| {timing.work} | {timing.peer} | {timing.ours_seconds:.3g} "
+                f"| {timing.theirs_seconds:.3g} | {timing.ratio:.2g} "
+                f"| {timing.ours_loglik - timing.theirs_loglik:.2g} |",
+                flush=True,
+            )
+    Path("benchmarks/timings.json").write_text(json.dumps(timings, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

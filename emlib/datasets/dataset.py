@@ -1,9 +1,17 @@
 """What a dataset is once drawn (``Dataset``), and what is known of it before (``DatasetInfo``)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+Truth = dict[str, Any]
+"""A generator's parameters, named like the fields of the family's record: arrays, or a list of
+arrays where items differ in shape."""
+
+EXTRAS = ("lengths", "covariates", "upper")
+"""Names of the arrays that a dataset may have beside its values."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +26,20 @@ class Dataset:
         Names of the ``d`` measurement columns.
     labels : ndarray of shape (n,), int64, or None
         Class of each row, from 0, where it is known.
-    truth : dict of str to ndarray, or None
-        For generators, the parameters the rows were drawn from:
-        ``weights`` (K,), ``means`` (K, d), ``covariances`` (K, d, d).
+    truth : dict of str to ndarray or list of ndarray, or None
+        For generators, the parameters the rows were drawn from, as their family names them; for
+        Gaussian mixtures ``weights`` (K,), ``means`` (K, d), ``covariances`` (K, d, d).
+    extras : dict of str to ndarray
+        What else belongs to the rows: ``lengths`` (n_sequences,) of sequences, one after the
+        other; ``covariates`` (n, p), which are never hidden; ``upper`` (n, d), the upper ends of
+        censored cells.
     """
 
     values: npt.NDArray[np.float64]
     columns: tuple[str, ...]
     labels: npt.NDArray[np.int64] | None = None
-    truth: dict[str, npt.NDArray[np.float64]] | None = None
+    truth: Truth | None = None
+    extras: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class DatasetInfo:
         True where a generator makes the rows, so that the truth is known.
     observed : tuple of int
         Number of observed cells of each column, before any hole is drawn.
+    extras : tuple of str
+        Names of the arrays that it has beside the values (``EXTRAS``).
     """
 
     n: int
@@ -53,3 +68,4 @@ class DatasetInfo:
     n_labels: int | None
     synthetic: bool
     observed: tuple[int, ...]
+    extras: tuple[str, ...] = ()

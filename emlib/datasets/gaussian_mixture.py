@@ -1,19 +1,19 @@
 """Random Gaussian mixtures with a wanted overlap, after MixSim (Melnykov, Chen and Maitra 2012)."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-from emlib.datasets.dataset import Dataset, DatasetInfo
+from emlib.datasets.dataset import Dataset, DatasetInfo, Truth
 from emlib.datasets.naming import Mistakes, default_names, is_count, is_number, unknown_name
 from emlib.datasets.overlap import Overlap, overlap
+from emlib.datasets.settings import REQUIRED, Setting, check_settings, count, flag, number
 from emlib.errors import ConfigError
 
 FloatArray = npt.NDArray[np.float64]
-Truth = dict[str, FloatArray]
 
 TOLERANCE = 1e-4
 """Largest relative difference between the wanted and the attained overlap."""
@@ -22,27 +22,6 @@ TRIES = 100
 """How many mixtures are drawn before the wanted overlap is given up."""
 
 _STEPS = 12
-
-
-class Generator(Protocol):
-    """What a generator of datasets offers; ``settings`` is the dataset's mapping."""
-
-    keys: ClassVar[tuple[str, ...]]
-    required: ClassVar[tuple[str, ...]]
-
-    def check(self, settings: Mapping[str, Any]) -> Mistakes:
-        """Return (path, message) for every wrong setting."""
-
-    def describe(self, settings: Mapping[str, Any]) -> DatasetInfo:
-        """Return the size of the datasets that these settings give."""
-
-    def draw_truth(self, settings: Mapping[str, Any], rng: np.random.Generator) -> Truth:
-        """Draw the parameters, shared by all replicates."""
-
-    def draw_rows(
-        self, settings: Mapping[str, Any], truth: Truth, rng: np.random.Generator
-    ) -> Dataset:
-        """Draw one replicate from the parameters."""
 
 
 class GaussianMixtureGenerator:
@@ -61,40 +40,25 @@ class GaussianMixtureGenerator:
     covariance replaced by its mean eigenvalue times the identity), ``eccentricity`` (0.9).
     """
 
-    keys: ClassVar[tuple[str, ...]] = (
-        "n",
-        "d",
-        "n_components",
-        "overlap",
-        "weights",
-        "spherical",
-        "eccentricity",
-    )
-    required: ClassVar[tuple[str, ...]] = ("n", "d", "n_components", "overlap")
+    family: ClassVar[str] = "gaussian_mixture"
+    schema: ClassVar[Mapping[str, Setting]] = {
+        "n": count(),
+        "d": count(),
+        "n_components": count(2),
+        "overlap": Setting(lambda wanted: True, "", REQUIRED),
+        "weights": Setting(lambda weights: True, "", None),
+        "spherical": flag(),
+        "eccentricity": number("not in [0, 1)", lambda value: 0 <= value < 1, 0.9),
+    }
 
     def check(self, settings: Mapping[str, Any]) -> Mistakes:
         """Return (path, message) for every wrong setting."""
-        mistakes = [
-            (str(key), unknown_name(key, self.keys, "key", "generator 'gaussian_mixture'"))
-            for key in settings
-            if key not in self.keys
-        ]
-        mistakes += [(key, "is missing") for key in self.required if key not in settings]
-        for key, least in (("n", 1), ("d", 1), ("n_components", 2)):
-            if key in settings and not is_count(settings[key], least):
-                message = f"{settings[key]!r} is not a whole number of at least {least}"
-                mistakes.append((key, message))
+        mistakes = check_settings(settings, self.schema, "generator 'gaussian_mixture'")
         k = settings.get("n_components")
         k = k if is_count(k, 2) else None
         if "overlap" in settings:
             mistakes += _check_overlap(settings["overlap"], k)
         mistakes += _check_weights(settings.get("weights"), k)
-        spherical = settings.get("spherical", False)
-        if not isinstance(spherical, bool):
-            mistakes.append(("spherical", f"{spherical!r} is neither true nor false"))
-        eccentricity = settings.get("eccentricity", 0.9)
-        if not (is_number(eccentricity) and 0 <= eccentricity < 1):
-            mistakes.append(("eccentricity", f"{eccentricity!r} is not in [0, 1)"))
         return mistakes
 
     def describe(self, settings: Mapping[str, Any]) -> DatasetInfo:

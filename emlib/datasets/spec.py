@@ -6,18 +6,25 @@ from typing import Any
 import numpy as np
 
 from emlib.datasets.csvfile import read_csv
-from emlib.datasets.dataset import Dataset, DatasetInfo
-from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator, Generator, Truth
+from emlib.datasets.dataset import Dataset, DatasetInfo, Truth
+from emlib.datasets.family import Generator
+from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator
 from emlib.datasets.naming import Mistakes, unknown_name
 from emlib.datasets.tables import TABLES, load_table
 from emlib.errors import ConfigError
 
-GENERATORS: dict[str, Generator] = {"gaussian_mixture": GaussianMixtureGenerator()}
+GENERATORS: dict[str, Generator] = {
+    generator.family: generator
+    for generator in (
+        # one line a family; family.py says how to write one
+        GaussianMixtureGenerator(),
+    )
+}
 
 DATASET_KEYS: dict[str, tuple[str, ...]] = {
     "table": (),
     "csv": ("columns", "label"),
-    "generator": tuple(sorted({key for g in GENERATORS.values() for key in g.keys})),
+    "generator": tuple(sorted({key for g in GENERATORS.values() for key in g.schema})),
 }
 """The kinds of dataset, and the other settings that each takes."""
 
@@ -102,7 +109,7 @@ def draw_dataset(
         Keyed without the replicate: all replicates come from the same parameters. Generators only.
     row_rng : numpy.random.Generator
         Keyed with the replicate. Generators only.
-    truth : dict of str to ndarray, optional
+    truth : dict, optional
         Parameters that :func:`draw_truth` drew before, instead of drawing them again.
 
     Raises

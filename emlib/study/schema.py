@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from emlib.datasets import GENERATORS, MECHANISMS, TABLES
+from emlib.datasets.settings import REQUIRED, Setting
 from emlib.study import components
 from emlib.study.config import Config
 from emlib.study.mistakes import ID
@@ -51,10 +52,18 @@ def _datasets() -> Schema:
         _object({"csv": csv, "columns": strings, "label": {"type": "string"}}, ["csv"]),
     ]
     for name, generator in GENERATORS.items():
-        settings: Schema = {key: {} for key in generator.keys}
-        required = ["generator", *generator.required]
-        kinds.append(_object({"generator": {"const": name}, **settings}, required))
+        settings = {key: _generator_setting(setting) for key, setting in generator.schema.items()}
+        needed = [key for key, one in generator.schema.items() if one.default is REQUIRED]
+        kinds.append(_object({"generator": {"const": name}, **settings}, ["generator", *needed]))
     return {"anyOf": kinds}
+
+
+def _generator_setting(setting: Setting) -> Schema:
+    if setting.default is REQUIRED:
+        return dict(setting.schema)
+    if setting.default is None:
+        return {"anyOf": [{"type": "null"}, dict(setting.schema)], "default": None}
+    return {**setting.schema, "default": setting.default}
 
 
 def _missingness() -> Schema:

@@ -17,7 +17,11 @@ Self = TypeVar("Self", bound="TableEstimator")
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TableEstimator(DensityMixin, EMEstimator):
-    """An estimator of independent rows; NaN marks a missing cell."""
+    """An estimator of independent rows; NaN marks a missing cell.
+
+    Families that read more than X take it as further keyword arguments of every method: see
+    their ``fit``.
+    """
 
     def fit(
         self: Self, X: ArrayLike, y: None = None, sample_weight: ArrayLike | None = None
@@ -43,24 +47,30 @@ class TableEstimator(DensityMixin, EMEstimator):
         """
         return self._fit(self._view(X, reset=True, sample_weight=sample_weight))
 
-    def score_samples(self, X: ArrayLike) -> Array:
+    def score_samples(self, X: ArrayLike, **extras: Any) -> Array:
         """Log density of each row's observed cells, nats, shape (n_samples,)."""
-        return self._posterior(X).loglik
+        return self._posterior(X, **extras).loglik
 
-    def score(self, X: ArrayLike, y: None = None) -> float:
+    def score(self, X: ArrayLike, y: None = None, **extras: Any) -> float:
         """Mean of ``score_samples(X)``, as scikit-learn has it."""
-        return float(self.score_samples(X).mean())
+        return float(self.score_samples(X, **extras).mean())
 
-    def aic(self, X: ArrayLike | None = None) -> float:
+    def aic(self, X: ArrayLike | None = None, **extras: Any) -> float:
         """Akaike's criterion on X, on the fitted data by default; lower is better."""
-        return -2.0 * self._measured_on(X)[0] + 2.0 * self.n_parameters_
+        return -2.0 * self._measured_on(X, **extras)[0] + 2.0 * self.n_parameters_
 
-    def bic(self, X: ArrayLike | None = None) -> float:
+    def bic(self, X: ArrayLike | None = None, **extras: Any) -> float:
         """Schwarz's criterion, n being the sum of the weights of rows with an observed cell."""
-        loglik, total_weight, _ = self._measured_on(X)
+        loglik, total_weight, _ = self._measured_on(X, **extras)
         return -2.0 * loglik + self.n_parameters_ * float(np.log(total_weight))
 
-    def impute(self, X: ArrayLike, n_draws: int | None = None, proper: bool | str = False) -> Array:
+    def impute(
+        self,
+        X: ArrayLike,
+        n_draws: int | None = None,
+        proper: bool | str = False,
+        **extras: Any,
+    ) -> Array:
         """Fill the missing cells.
 
         Parameters
@@ -79,26 +89,28 @@ class TableEstimator(DensityMixin, EMEstimator):
         ndarray of shape (n_samples, n_features), or (n_draws, n_samples, n_features)
         """
         self._check_fitted()
-        return self._impute(self._view(X, reset=False), n_draws, proper)
+        return self._impute(self._view(X, reset=False, **extras), n_draws, proper)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
-    def _view(self, X: ArrayLike, reset: bool, sample_weight: ArrayLike | None = None) -> Any:
+    def _view(
+        self, X: ArrayLike, reset: bool, sample_weight: ArrayLike | None = None, **extras: Any
+    ) -> Any:
         X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        return self._make_model().view(X, sample_weight)
+        return self._make_model().view(X, sample_weight, **extras)
 
-    def _posterior(self, X: ArrayLike) -> Posteriors:
+    def _posterior(self, X: ArrayLike, **extras: Any) -> Posteriors:
         self._check_fitted()
-        return self._model.posterior(self.params_, self._view(X, reset=False))
+        return self._model.posterior(self.params_, self._view(X, reset=False, **extras))
 
-    def _measured_on(self, X: ArrayLike | None) -> tuple[float, float, float]:
+    def _measured_on(self, X: ArrayLike | None, **extras: Any) -> tuple[float, float, float]:
         self._check_fitted()
-        return self._measured(None if X is None else self._view(X, reset=False))
+        return self._measured(None if X is None else self._view(X, reset=False, **extras))
 
 
 class ClassMethods:

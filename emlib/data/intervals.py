@@ -1,0 +1,104 @@
+"""Intervals: rows whose cells are known exactly, within limits, or not at all."""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emlib.data.regression import Regression
+from emlib.data.table import LARGEST_VALUE
+from emlib.errors import InvalidData
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals(Regression):
+    """A table whose cells lie in ``[values, upper]``, with covariates where there are any.
+
+    Equal ends are an exact value, -inf or inf an open end, NaN in ``values`` a missing cell.
+    Whatever reads the table as a plain one sees the exact cells as its observed ones.
+
+    Attributes
+    ----------
+    upper : ndarray of shape (n, d)
+        Upper ends; NaN exactly where ``values`` is.
+    """
+
+    upper: NDArray[np.float64]
+
+    @classmethod
+    def from_ends(
+        cls,
+        values: ArrayLike,
+        upper: ArrayLike | None = None,
+        covariates: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+    ) -> "Intervals":
+        """Build the view from lower and upper ends.
+
+        Parameters
+        ----------
+        values : array-like of shape (n, d)
+            Lower ends.
+        upper : array-like of shape (n, d), optional
+            Upper ends; the lower ones by default, so that every cell is exact.
+        covariates : array-like of shape (n, p), optional
+        weights : array-like of shape (n,), optional
+
+        Raises
+        ------
+        InvalidData
+            If an interval is empty, open at both ends, or has one end missing.
+        """
+        low = np.ascontiguousarray(values, dtype=np.float64)
+        high = low if upper is None else np.ascontiguousarray(upper, dtype=np.float64)
+        if high.shape != low.shape:
+            raise InvalidData(f"upper of shape {high.shape}: that of the values is {low.shape}")
+        high = np.where(np.isnan(low), np.nan, high)
+        _check_ends(low, high, open_ends=upper is not None)
+        exact = Regression.from_arrays(np.where(low == high, low, np.nan), covariates, weights)
+        parts = {field.name: getattr(exact, field.name) for field in fields(exact)}
+        return cls(**(parts | {"values": low}), upper=high)
+
+    @cached_property
+    def observed(self) -> NDArray[np.bool_]:
+        """True where a cell is known exactly, shape (n, d)."""
+        return np.asarray(self.values == self.upper)
+
+    @cached_property
+    def censored(self) -> NDArray[np.bool_]:
+        """True where a cell is known to lie within limits, shape (n, d)."""
+        return np.asarray(self.values < self.upper)
+
+    @cached_property
+    def informative(self) -> NDArray[np.bool_]:
+        """True for rows with a cell that is not missing and positive weight, shape (n,)."""
+        return np.asarray((self.observed | self.censored).any(axis=1) & (self.weights > 0))
+
+    @cached_property
+    def nearest_values(self) -> NDArray[np.float64]:
+        """Exact values, midpoints of intervals, limits of open ones, NaN else, shape (n, d)."""
+        with np.errstate(invalid="ignore"):
+            middle = self.values + 0.5 * (self.upper - self.values)
+        low, high = np.isneginf(self.values), np.isposinf(self.upper)
+        return np.where(low, self.upper, np.where(high, self.values, middle))
+
+
+def _check_ends(low: NDArray[np.float64], high: NDArray[np.float64], open_ends: bool) -> None:
+    def refuse(wrong: NDArray[np.bool_], why: str) -> None:
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            ends = f"[{low[row, column]:g}, {high[row, column]:g}]"
+            raise InvalidData(f"row {row}, column {column}: {ends} {why}")
+
+    if low.ndim != 2 or 0 in low.shape:
+        raise InvalidData(f"data of shape {low.shape}: a table has rows and columns")
+    here = ~np.isnan(low)
+    refuse(here & np.isnan(high), "has no upper end (inf marks an open one)")
+    refuse(here & (low > high), "is empty")
+    refuse(here & np.isneginf(low) & np.isposinf(high), "says nothing (NaN marks a missing cell)")
+    for ends in (low, high):
+        size = np.where(here & (np.isfinite(ends) | (low == high)), np.abs(ends), 0.0)
+        refuse(size > LARGEST_VALUE, f"has an end that is not below {LARGEST_VALUE:g} in size")
+    if not open_ends:
+        refuse(here & np.isinf(low), "is not a finite number")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.models.base import Model
-from emlib.models.differences import hessian, jacobian, natural_steps
+from emlib.models.differences import gradient, hessian, jacobian, natural_steps
 
 Array = NDArray[np.float64]
 
@@ -113,32 +113,13 @@ def observed_information(model: Model, data: Any, params: Any) -> Information:
     Information
     """
     at = model.pack(params, "unconstrained")
-    stats = model.e_step(params, data)
-
-    def expected(vector: Array) -> float:
-        there = model.unpack(vector, params, "unconstrained")
-        return model.q(stats, there) + model.log_prior(there)
-
+    expected = model.q_in_chart(model.e_step(params, data), params)
     steps = natural_steps(expected, at)
 
     def score(vector: Array) -> Array:
-        there = model.unpack(vector, params, "unconstrained")
-        return _in_chart(model, model.e_step(there, data), there, params, vector, steps)
+        stats = model.e_step(model.unpack(vector, params, "unconstrained"), data)
+        return gradient(model.q_in_chart(stats, params), vector, steps)
 
     moved = jacobian(score, at, steps)
-    return Information(
-        at, -0.5 * (moved + moved.T), -hessian(expected, at, steps), np.isfinite(at) & (steps > 0)
-    )
-
-
-def _in_chart(
-    model: Model, stats: Any, params: Any, around: Any, vector: Array, steps: Array
-) -> Array:
-    """The score at ``params`` in the coordinates of the chart around ``around``."""
-    from emlib.models.differences import gradient
-
-    def expected(v: Array) -> float:
-        there = model.unpack(v, around, "unconstrained")
-        return model.q(stats, there) + model.log_prior(there)
-
-    return gradient(expected, vector, steps)
+    complete = -hessian(expected, at, steps)
+    return Information(at, -0.5 * (moved + moved.T), complete, np.isfinite(at) & (steps > 0))

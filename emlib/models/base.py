@@ -4,6 +4,7 @@ A model is an immutable record of fixed settings.  It never knows which algorith
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -183,21 +184,23 @@ class Model(ABC):
         """
         raise NotImplementedError(f"{self.family} does not give Q")
 
+    def q_in_chart(self, stats: Any, around: Any) -> Callable[[Array], float]:
+        """Q plus the log prior as a function of unconstrained coordinates around ``around``."""
+
+        def objective(vector: Array) -> float:
+            there = self.unpack(vector, around, "unconstrained")
+            return self.q(stats, there) + self.log_prior(there)
+
+        return objective
+
     def score(self, stats: Any, params: Any, steps: Array | None = None) -> Array:
         """Gradient of Q plus the log prior in unconstrained coordinates, shape (p,).
 
         By central differences of ``q``, on steps of a small part of a standard error each
         (``steps`` where they are known); coordinates on the boundary get 0.
         """
-        here = self.pack(params, "unconstrained")
-
-        def objective(vector: Array) -> float:
-            there = self.unpack(vector, params, "unconstrained")
-            return self.q(stats, there) + self.log_prior(there)
-
-        if steps is None:
-            steps = natural_steps(objective, here)
-        return gradient(objective, here, steps)
+        here, objective = self.pack(params, "unconstrained"), self.q_in_chart(stats, params)
+        return gradient(objective, here, natural_steps(objective, here) if steps is None else steps)
 
     def log_prior(self, params: Any) -> float:
         """Log density of the declared prior, normalized; 0 for maximum likelihood."""

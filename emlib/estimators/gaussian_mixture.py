@@ -17,10 +17,15 @@ class GaussianMixture(ClassMethods, TableEstimator):
     Parameters
     ----------
     n_components : int, default=1
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    covariance_type : str, default="full"
+        "full", "tied", "diag", "spherical", or one of mclust's fourteen codes (Celeux and Govaert
+        1995): EII VII EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV - volume, shape and
+        orientation of the components equal (E), varying (V), or without axes of their own (I) -
+        or E, V for one column.  VVV is full, EEE tied, VVI diag, VII spherical.
     prior : {None, "fraley_raftery"}, default=None
         None is maximum likelihood, with no hidden floor on covariances; a named prior (Fraley
-        and Raftery 2007) is declared in the objective.
+        and Raftery 2007) is declared in the objective, for the structures that have a conjugate
+        one: the four of scikit-learn, EII and EEI.
     init_params : str, Init or dict, default="kmeans"
         Name of an initialization (``random``, ``points``, ``kmeans``, ``kmeans++``,
         ``short_em``), an init object such as ``emlib.inits.ShortEM(tries=20)``, or starting
@@ -33,14 +38,16 @@ class GaussianMixture(ClassMethods, TableEstimator):
     weights_ : ndarray of shape (n_components,)
     means_ : ndarray of shape (n_components, n_features)
     covariances_ : ndarray
-        Shape (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical.
+        Shape (d, d) tied and EEE; (K,) spherical, VII and EII (E and V); (K, d) diag, VVI, EEI,
+        VEI and EVI; (K, d, d) full, VVV and all others.
     loglik_, n_parameters_, status_, flags_, history_, starts_ and others
         How the fit went: see ``EMEstimator``.
 
     References
     ----------
     Dempster, Laird and Rubin (1977), JRSS B 39, 1-38; Ghahramani and Jordan (1994), NIPS 6;
-    McLachlan and Peel (2000), Finite Mixture Models.
+    McLachlan and Peel (2000), Finite Mixture Models; Celeux and Govaert (1995), Pattern
+    Recognition 28, 781-793; Scrucca et al. (2016), R Journal 8, 289-317 (mclust's codes).
 
     Examples
     --------
@@ -69,3 +76,10 @@ class GaussianMixture(ClassMethods, TableEstimator):
                 raise ValueError(
                     f"init_params['covariances']: that of component {k} is not positive definite"
                 )
+        nearest = model.structure.from_full(params.weights, matrices)
+        if not np.allclose(params.covariances, nearest, rtol=1e-6, atol=1e-6 * abs(matrices).min()):
+            raise ValueError(
+                f"init_params['covariances']: are not of the structure {model.covariance_type}; "
+                "the nearest that are: emlib.models.covariance.COVARIANCES"
+                f"[{model.covariance_type!r}].from_full(weights, matrices)"
+            )

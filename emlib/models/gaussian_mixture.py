@@ -15,7 +15,7 @@ from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
 from emlib.models.collapse import check_collapse, eigenvalue_ratio
-from emlib.models.covariance import COVARIANCES, Covariance
+from emlib.models.covariance import COVARIANCES, ONE_COLUMN, Covariance
 from emlib.models.matching import matched_distance
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
@@ -34,9 +34,10 @@ ALL = frozenset({"weights", "means", "covariances"})
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixtureParams:
-    """Weights (K,), means (K, d) and covariances in scikit-learn's shapes:
+    """Weights (K,), means (K, d) and covariances in the shape of their structure:
 
-    (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical.
+    (d, d) tied (EEE), (K,) spherical (VII) and EII, (K, d) diag (VVI), EEI, VEI and EVI, and
+    (K, d, d) full (VVV) and all others.
     """
 
     weights: Array
@@ -51,7 +52,8 @@ class GaussianMixtureModel(Model):
     Parameters
     ----------
     n_components : int
-    covariance_type : {"full", "tied", "diag", "spherical"}
+    covariance_type : str
+        "full", "tied", "diag", "spherical", or a code of mclust: see ``COVARIANCES``.
     prior : {None, "fraley_raftery"}
         A named conjugate prior makes EM ascend the penalized loglik.
     """
@@ -70,6 +72,12 @@ class GaussianMixtureModel(Model):
             raise ValueError(f"covariance_type: {self.covariance_type!r} is not one of {allowed}")
         if isinstance(self.prior, str) and self.prior not in PRIORS:
             raise ValueError(f"prior: {self.prior!r} is not one of {', '.join(PRIORS)}")
+        if self.prior is not None and not self.structure.conjugate:
+            able = ", ".join(name for name, other in COVARIANCES.items() if other.conjugate)
+            raise ValueError(
+                f"prior: covariance_type {self.covariance_type} has no conjugate prior; "
+                f"with a prior it is one of {able}"
+            )
 
     @property
     def cycle(self) -> tuple[Step, ...]:
@@ -90,6 +98,10 @@ class GaussianMixtureModel(Model):
 
     def prepare(self, data: Table) -> "GaussianMixtureModel":
         """Check the data and resolve a named prior; see ``Model.prepare``."""
+        if self.covariance_type in ONE_COLUMN and data.d != 1:
+            raise InvalidData(
+                f"covariance_type {self.covariance_type} is for one column, not for {data.d}"
+            )
         rows = int(data.informative.sum())
         if rows < self.n_components:
             raise InvalidData(
@@ -158,7 +170,7 @@ class GaussianMixtureModel(Model):
             if prior is not None:
                 scatter = prior.add_to(scatter, means, self.structure)
             dof = None if prior is None else prior.dof
-            covariances = self.structure.m_step(counts, scatter, dof)
+            covariances = self.structure.m_step(counts, scatter, dof, params.covariances)
             check_collapse(self.structure, weights, covariances)
         return GaussianMixtureParams(weights, means, covariances)
 
@@ -265,11 +277,11 @@ class GaussianMixtureModel(Model):
         around: GaussianMixtureParams | None = None,
     ) -> Array:
         unconstrained = is_unconstrained(coordinates)
-        centre = (around or params).weights
+        centre = params if around is None else around
         return np.concatenate([
-            pack_simplex(params.weights, unconstrained, centre),
+            pack_simplex(params.weights, unconstrained, centre.weights),
             params.means.ravel(),
-            self.structure.pack(params.covariances, unconstrained),
+            self.structure.pack(params.covariances, unconstrained, centre.covariances),
         ])  # fmt: skip
 
     def unpack(
@@ -281,7 +293,7 @@ class GaussianMixtureModel(Model):
         return GaussianMixtureParams(
             unpack_simplex(weights, around.weights, unconstrained),
             means.reshape(k, d),
-            self.structure.unpack(covariances, k, d, unconstrained),
+            self.structure.unpack(covariances, k, d, unconstrained, around.covariances),
         )
 
     @property

@@ -81,9 +81,9 @@ class ConjugatePrior:
         log_means = 0.5 * (
             d * np.log(self.shrinkage / (2 * np.pi)) - log_det - self.shrinkage * (z**2).sum(axis=1)
         )
+        distinct = slice(None, 1) if structure.shared else slice(None)
         if structure.dense:
             log_scale = np.linalg.slogdet(self.scale)[1]
-            distinct = slice(None, 1) if covariances.ndim == 2 else slice(None)
             traces = np.trace(np.linalg.solve(full, np.broadcast_to(self.scale, full.shape)),
                               axis1=1, axis2=2)  # fmt: skip
             log_scales = (
@@ -93,7 +93,7 @@ class ConjugatePrior:
                 - 0.5 * traces
             )[distinct]
         else:
-            variances = covariances
+            variances = covariances[distinct]
             half_scale = 0.5 * self.scale[0, 0]
             half_dof = 0.5 * self.dof
             log_scales = (

@@ -14,10 +14,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from emlib import GaussianMixture
 from emlib.errors import InvalidData
 from emlib.inits import ShortEM
-from emlib.models.covariance import COVARIANCES
 from tests.conftest import mixture_rows
 
-TYPES = list(COVARIANCES)
+TYPES = ["full", "tied", "diag", "spherical"]
 CHECKS = list(estimator_checks_generator(GaussianMixture(2, random_state=0)))
 
 

@@ -39,19 +39,15 @@ class GaussianMixtureCase(Family):
         return observed_loglik(data.values, params.weights, params.means, full, data.weights)
 
     def relabel(self, params, order):
-        tied = self.covariance_type == "tied"
         return GaussianMixtureParams(
             params.weights[order],
             params.means[order],
-            params.covariances if tied else params.covariances[order],
+            params.covariances if self.covariance_type == "tied" else params.covariances[order],
         )
 
     def moved(self, rng, model, params, data):
-        scale = (
-            np.full(data.d, 3.7)
-            if self.covariance_type == "spherical"
-            else rng.uniform(0.1, 10.0, data.d)
-        )
+        similar = self.covariance_type in ("spherical", "EII", "EVE", "VVE", "EEV", "VEV")
+        scale = np.full(data.d, 3.7) if similar else rng.uniform(0.1, 10.0, data.d)
         shift = rng.normal(size=data.d) * 1e3
         full = model.full_covariances(params) * np.outer(scale, scale)
         means = params.means * scale + shift
@@ -60,7 +56,7 @@ class GaussianMixtureCase(Family):
         )
         table = Table.from_array(data.values * scale + shift, data.weights)
         jacobian = -float((data.observed * np.log(scale)).sum(axis=1) @ data.weights)
-        return [Moved("an affine map of each column", moved, table, jacobian)]
+        return [Moved("a scale, or an affine map of each column", moved, table, jacobian)]
 
     def independent(self, rng):
         model, params, _ = self.draw(rng, d=3)
@@ -82,11 +78,14 @@ class GaussianMixtureCase(Family):
         return np.concatenate([params.weights, means.ravel(), covariances.ravel()])
 
 
-class SphericalCase(GaussianMixtureCase):
-    """All columns share a component's variance, so none is independent of the others."""
+class CoupledCase(GaussianMixtureCase):
+    """Volumes or shapes are common to all columns, so none is independent of the others."""
 
     independent = Family.independent
 
 
-CASES = [GaussianMixtureCase(name) for name in ("full", "tied", "diag")]
-CASES.append(SphericalCase("spherical"))
+CASES = [GaussianMixtureCase(name) for name in ("full", "tied", "diag", "EEI")]
+CASES += [
+    CoupledCase(name)
+    for name in ("spherical", "EII", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV")
+]

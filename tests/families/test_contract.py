@@ -83,7 +83,8 @@ def objective(model, data, around, vector):
 def test_the_gradient_of_q_is_that_of_the_loglik(family, seed):
     model, params, data = family.draw(np.random.default_rng(seed))
     at = model.pack(params, "unconstrained")
-    steps = natural_steps(lambda v: objective(model, data, params, v), at)
+    # Short steps: far from an optimum a coordinate may have little curvature, but not higher terms.
+    steps = 0.1 * natural_steps(lambda v: objective(model, data, params, v), at)
     expected = gradient(lambda v: objective(model, data, params, v), at, steps)
     found = model.score(model.e_step(params, data), params, steps)
     assert found * steps == pytest.approx(expected * steps, abs=1e-6)

@@ -1,7 +1,7 @@
 """Estimators of independent rows, and what those with latent classes add."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,8 @@ class TableEstimator(DensityMixin, EMEstimator):
     Families that read more than X take it as further keyword arguments of every method: see
     their ``fit``.
     """
+
+    _extras: ClassVar[tuple[str, ...]] = ()
 
     def fit(
         self: Self, X: ArrayLike, y: None = None, sample_weight: ArrayLike | None = None
@@ -99,6 +101,10 @@ class TableEstimator(DensityMixin, EMEstimator):
     def _view(
         self, X: ArrayLike, reset: bool, sample_weight: ArrayLike | None = None, **extras: Any
     ) -> Any:
+        unknown = set(extras) - set(self._extras)
+        if unknown:
+            allowed = ", ".join(self._extras) or "nothing"
+            raise TypeError(f"{sorted(unknown)[0]!r}: {type(self).__name__} reads {allowed} beside X")
         X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)

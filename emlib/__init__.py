@@ -7,13 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emlib.estimators.censored_normal import CensoredNormal
     from emlib.estimators.gaussian_mixture import GaussianMixture
 
 __version__ = "0.1.0"
 
-_PUBLIC = {"GaussianMixture": "emlib.estimators.gaussian_mixture"}
+_PUBLIC = {
+    "CensoredNormal": "emlib.estimators.censored_normal",
+    "GaussianMixture": "emlib.estimators.gaussian_mixture",
+}
 
-__all__ = ["GaussianMixture", "__version__"]
+__all__ = [
+    "CensoredNormal",
+    "GaussianMixture",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -298,13 +298,14 @@ def given_params(values: dict[str, Any], like: Any) -> Any:
         If a name is missing or unknown, a shape differs, a number is not finite, or
         probabilities do not sum to one.
     """
-    names = [field.name for field in fields(like)]
-    if set(values) != set(names):
-        raise ValueError(f"init_params: keys {sorted(values)}; needed are {sorted(names)}")
-    arrays = {}
-    for name in names:
-        template = getattr(like, name)
-        arrays[name] = _checked_start(name, values[name], template)
+    templates = {field.name: getattr(like, field.name) for field in fields(like)}
+    needed = {name for name, template in templates.items() if np.size(template)}
+    if not needed <= set(values) <= set(templates):
+        raise ValueError(f"init_params: keys {sorted(values)}; needed are {sorted(needed)}")
+    arrays = {
+        name: _checked_start(name, values.get(name, template), template)
+        for name, template in templates.items()
+    }
     return type(like)(**arrays)
 
 

@@ -104,7 +104,9 @@ class TableEstimator(DensityMixin, EMEstimator):
         unknown = set(extras) - set(self._extras)
         if unknown:
             allowed = ", ".join(self._extras) or "nothing"
-            raise TypeError(f"{sorted(unknown)[0]!r}: {type(self).__name__} reads {allowed} beside X")
+            raise TypeError(
+                f"{sorted(unknown)[0]!r}: {type(self).__name__} reads {allowed} beside X"
+            )
         X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)

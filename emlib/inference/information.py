@@ -49,9 +49,12 @@ class Information:
         Directions are columns in free coordinates, scaled to unit complete information.
         """
         free = np.ix_(self.free, self.free)
-        values, vectors = np.linalg.eigh(self.complete[free])
+        complete = self.complete[free]
+        size = np.sqrt(np.abs(np.diagonal(complete)))  # units differ by column
+        size[size == 0] = 1.0
+        values, vectors = np.linalg.eigh(complete / np.outer(size, size))
         kept = values > NULL**2 * max(values.max(initial=0.0), np.finfo(float).tiny)
-        whiten = vectors[:, kept] / np.sqrt(values[kept])
+        whiten = vectors[:, kept] / np.sqrt(values[kept]) / size[:, None]
         shares, directions = np.linalg.eigh(whiten.T @ self.observed[free] @ whiten)
         return shares, whiten @ directions
 

@@ -3,9 +3,16 @@
 from typing import Any
 
 from emlib.models.base import Degenerate, Diagnosis, Model, Stats, Step
+from emlib.models.censored_normal import CensoredNormalModel
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 
-FAMILIES: dict[str, type[Model]] = {GaussianMixtureModel.family: GaussianMixtureModel}
+FAMILIES: dict[str, type[Model]] = {
+    model.family: model
+    for model in (
+        GaussianMixtureModel,
+        CensoredNormalModel,
+    )
+}
 
 __all__ = ["FAMILIES", "Degenerate", "Diagnosis", "Model", "Stats", "Step", "make_model"]
 

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emlib.estimators.censored_normal import CensoredNormal
     from emlib.estimators.gaussian_mixture import GaussianMixture
+    from emlib.estimators.multivariate_normal import MultivariateNormal
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "CensoredNormal": "emlib.estimators.censored_normal",
     "GaussianMixture": "emlib.estimators.gaussian_mixture",
+    "MultivariateNormal": "emlib.estimators.multivariate_normal",
 }
 
 __all__ = [
     "CensoredNormal",
     "GaussianMixture",
+    "MultivariateNormal",
     "__version__",
 ]
 

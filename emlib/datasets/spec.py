@@ -9,6 +9,7 @@ from emlib.datasets.csvfile import read_csv
 from emlib.datasets.dataset import Dataset, DatasetInfo, Truth
 from emlib.datasets.family import Generator
 from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator
+from emlib.datasets.multivariate_normal import MultivariateNormalGenerator
 from emlib.datasets.naming import Mistakes, unknown_name
 from emlib.datasets.tables import TABLES, load_table
 from emlib.errors import ConfigError
@@ -18,6 +19,7 @@ GENERATORS: dict[str, Generator] = {
     for generator in (
         # one line a family; family.py says how to write one
         GaussianMixtureGenerator(),
+        MultivariateNormalGenerator(),
     )
 }
 

@@ -241,7 +241,7 @@ class EMEstimator(BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features), ndarray of shape (n_samples,)
-            The rows, and their components or states.
+            The rows, and their components or states (None where the family has none).
         """
         self._check_fitted()
         if n_samples < 1:

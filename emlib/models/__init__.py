@@ -5,12 +5,14 @@ from typing import Any
 from emlib.models.base import Degenerate, Diagnosis, Model, Stats, Step
 from emlib.models.censored_normal import CensoredNormalModel
 from emlib.models.gaussian_mixture import GaussianMixtureModel
+from emlib.models.multivariate_normal import MultivariateNormalModel
 
 FAMILIES: dict[str, type[Model]] = {
     model.family: model
     for model in (
         GaussianMixtureModel,
         CensoredNormalModel,
+        MultivariateNormalModel,
     )
 }
 

@@ -117,6 +117,7 @@ def test_what_is_not_given_has_its_default_and_null_may_be_one():
 
 SMALLEST = {
     "gaussian_mixture": {"n": 30, "d": 2, "n_components": 2, "overlap": {"mean": 0.05}},
+    "multivariate_normal": {"n": 30, "d": 3},
 }
 """Settings of each generator, to be completed where one needs more than its sizes."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emlib.estimators.censored_normal import CensoredNormal
     from emlib.estimators.gaussian_mixture import GaussianMixture
+    from emlib.estimators.grouped_multinomial import GroupedMultinomial
     from emlib.estimators.multivariate_normal import MultivariateNormal
 
 __version__ = "0.1.0"
@@ -17,11 +18,13 @@ _PUBLIC = {
     "CensoredNormal": "emlib.estimators.censored_normal",
     "GaussianMixture": "emlib.estimators.gaussian_mixture",
     "MultivariateNormal": "emlib.estimators.multivariate_normal",
+    "GroupedMultinomial": "emlib.estimators.grouped_multinomial",
 }
 
 __all__ = [
     "CensoredNormal",
     "GaussianMixture",
+    "GroupedMultinomial",
     "MultivariateNormal",
     "__version__",
 ]

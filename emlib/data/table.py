@@ -7,6 +7,7 @@ ever filled in: a missing cell is NaN and no kernel reads it.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,7 +52,7 @@ class Table:
     groups: NDArray[np.int64]
 
     @classmethod
-    def from_array(cls, values: ArrayLike, weights: ArrayLike | None = None) -> "Table":
+    def from_array(cls, values: ArrayLike, weights: ArrayLike | None = None) -> Self:
         """Build the view of a two-dimensional array, NaN meaning missing.
 
         Parameters
@@ -99,7 +100,7 @@ class Table:
         """Weights of the independent units: the rows."""
         return self.weights
 
-    def reweighted(self, unit_weights: NDArray[np.float64]) -> "Table":
+    def reweighted(self, unit_weights: NDArray[np.float64]) -> Self:
         """The same rows with other weights, one a unit."""
         return replace(self, weights=checked_weights(unit_weights, self.n))
 

@@ -5,6 +5,7 @@ from typing import Any
 from emlib.models.base import Degenerate, Diagnosis, Model, Stats, Step
 from emlib.models.censored_normal import CensoredNormalModel
 from emlib.models.gaussian_mixture import GaussianMixtureModel
+from emlib.models.grouped_multinomial import GroupedMultinomialModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
 
 FAMILIES: dict[str, type[Model]] = {
@@ -13,6 +14,7 @@ FAMILIES: dict[str, type[Model]] = {
         GaussianMixtureModel,
         CensoredNormalModel,
         MultivariateNormalModel,
+        GroupedMultinomialModel,
     )
 }
 

@@ -11,6 +11,7 @@ row's likelihood is that of its other counts given their total, and the E-step e
 count as in section 4.2 of the same paper, truncation: by the negative binomial.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -74,10 +75,10 @@ class GroupedMultinomialModel(Model):
 
     family: ClassVar[str] = "grouped_multinomial"
 
-    groups: Any = None
-    constants: Any = None
-    exponents: Any = None
-    blocks: Any = None
+    groups: Sequence[int] | None = None
+    constants: Sequence[float] | None = None
+    exponents: Sequence[Sequence[float]] | None = None
+    blocks: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         if self._given:

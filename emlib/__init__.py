@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from emlib.estimators.gaussian_mixture import GaussianMixture
     from emlib.estimators.grouped_multinomial import GroupedMultinomial
     from emlib.estimators.multivariate_normal import MultivariateNormal
+    from emlib.selection import select
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "CensoredNormal": "emlib.estimators.censored_normal",
     "GaussianMixture": "emlib.estimators.gaussian_mixture",
-    "MultivariateNormal": "emlib.estimators.multivariate_normal",
     "GroupedMultinomial": "emlib.estimators.grouped_multinomial",
+    "MultivariateNormal": "emlib.estimators.multivariate_normal",
+    "select": "emlib.selection",
 }
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "GaussianMixture",
     "GroupedMultinomial",
     "MultivariateNormal",
+    "select",
     "__version__",
 ]
 

@@ -28,8 +28,8 @@ __all__ = [
     "GaussianMixture",
     "GroupedMultinomial",
     "MultivariateNormal",
-    "select",
     "__version__",
+    "select",
 ]
 
 

@@ -41,6 +41,16 @@ class Dataset:
     truth: Truth | None = None
     extras: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
 
+    def head(self, n: int) -> "Dataset":
+        """The first ``n`` rows; a sequence that they end in is cut there."""
+        extras = {name: array[:n] for name, array in self.extras.items() if name != "lengths"}
+        if "lengths" in self.extras:
+            ends = np.minimum(np.cumsum(self.extras["lengths"]), n)
+            sizes = np.diff(ends, prepend=0)
+            extras["lengths"] = sizes[sizes > 0]
+        labels = None if self.labels is None else self.labels[:n]
+        return Dataset(self.values[:n], self.columns, labels, self.truth, extras)
+
 
 @dataclass(frozen=True)
 class DatasetInfo:

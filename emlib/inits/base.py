@@ -33,12 +33,18 @@ class Init(ABC):
         It knows the truth, so it is no competitor.
     deterministic : bool
         It draws nothing, so one start says all.
+    needs : frozenset of str
+        What a family must have for it to start there, of ``emlib.models.base.TRAITS``.
     """
 
     name: ClassVar[str]
     holes: ClassVar[str]
     oracle: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset()
 
     @abstractmethod
     def __call__(self, model: Model, data: Any, rng: np.random.Generator) -> Start:

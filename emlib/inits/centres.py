@@ -23,6 +23,10 @@ class _Centres(Init):
 
     holes: ClassVar[str] = "adapted"
 
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"classes", "distances"})
+
     def _start(self, model: Model, data: Table, labels: NDArray, e_steps: float) -> Start:
         start = model.start(data, one_hot(labels, model.n_components))
         return Start(start, e_steps + 1.0)

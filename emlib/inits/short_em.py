@@ -42,6 +42,10 @@ class ShortEM(Init):
             if getattr(self, setting) < 1:
                 raise ValueError(f"{setting}: {getattr(self, setting)!r} is not positive")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.base.needs
+
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
         best, best_objective, e_steps = None, -math.inf, 0.0
         stopping = Stopping(tol=0, max_iter=self.iterations)

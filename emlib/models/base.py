@@ -17,6 +17,13 @@ from emlib.models.posterior import EXACT, Posterior
 
 Array = NDArray[np.float64]
 
+TRAITS = {
+    "classes": "latent classes that rows can be assigned to",
+    "distances": "columns of numbers whose distances mean something",
+    "factors": "latent factors",
+}
+"""What a family may have that an init builds on."""
+
 
 class Degenerate(Exception):
     """The likelihood is unbounded where a climb has come to; the text says which part collapsed.
@@ -113,6 +120,13 @@ class Model(ABC):
     """The name in configs."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Arrays beside the values that its view is made of, such as ``covariates``."""
+    traits: ClassVar[frozenset[str]] = frozenset({"classes", "distances"})
+    """What an init may build on, of ``TRAITS``."""
+    search: ClassVar[tuple[str, ...]] = ("kmeans", "points", "kmeans++", "short_em", "random")
+    """Inits whose starts a study's reference search takes in turn."""
+    levels: ClassVar[bool] = False
+    """Whether cells are levels without an order; a missing one is then completed by the most
+    probable level, not by an expectation."""
     n_components: int
     """Latent classes (or states) that responsibilities range over; 1 where there are none."""
 

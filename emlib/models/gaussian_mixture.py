@@ -208,7 +208,7 @@ class GaussianMixtureModel(Model):
         return GaussianMixtureParams(weights, means, self.structure.from_full(weights, full))
 
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
-        return len(truth.get("weights", ())) == self.n_components
+        return truth.keys() >= ALL and len(truth["weights"]) == self.n_components
 
     def from_truth(self, truth: dict[str, Any]) -> GaussianMixtureParams:
         """A generator's weights, means and covariances (K, d, d), projected to the structure."""

@@ -13,8 +13,8 @@ from emlib.report.theme import PAGE_WIDTH, Look, finish, labelled
 Tables = dict[str, pd.DataFrame]
 MEASURES = {
     "hit_rate": "hit probability",
-    "parameter_error": "parameter error, in standard deviations",
-    "imputation_rmse": "imputation RMSE, in standard deviations",
+    "parameter_error": "parameter error, as the family measures it",
+    "imputation_error": "imputation error, in standard deviations or share of wrong levels",
 }
 
 

@@ -11,7 +11,7 @@ from emlib.report.load import SETTING, Results, by_cell
 from emlib.report.outcomes import Outcomes
 from emlib.report.statistics import mean_and_error
 
-MEASURES = ("parameter_error", "ari", "imputation_rmse")
+MEASURES = ("parameter_error", "ari", "imputation_error")
 ERROR_RESOLUTION = 1e-3
 
 

@@ -22,7 +22,7 @@ FIT_COLUMNS = [
     *("fit_id", "cell_id", "dataset", "missingness", "model", "init", "algorithm", "oracle"),
     *("replicate", "start", "data_id", "status", "flags", "message", "loglik"),
     *("loglik_polished", "status_polished", "e_steps_init", "e_steps_climb"),
-    *("ari", "parameter_error", "imputation_rmse"),
+    *("ari", "parameter_error", "imputation_error"),
 ]
 TIMING_COLUMNS = [
     *("fit_id", "seconds_init", "seconds_climb", "seconds_polish"),

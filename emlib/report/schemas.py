@@ -43,8 +43,8 @@ TABLES: dict[str, pa.Schema] = {
     "losses": _schema("cell_id:str loss:f64 share:f64"),
     "estimation": _schema(
         "cell_id:str parameter_error:f64 parameter_error_se:f64 parameter_error_replicates:i32 "
-        "ari:f64 ari_se:f64 ari_replicates:i32 imputation_rmse:f64 imputation_rmse_se:f64 "
-        "imputation_rmse_replicates:i32"
+        "ari:f64 ari_se:f64 ari_replicates:i32 imputation_error:f64 imputation_error_se:f64 "
+        "imputation_error_replicates:i32"
     ),
     "correlations": _schema(
         "dataset:str missingness:str model:str algorithm:str measure:str correlation:f64 "

@@ -16,7 +16,7 @@ ARROWS = {"better": "▲", "worse": "▼", "not distinguishable": ""}
 NAMES = {
     "parameter_error": "parameter error",
     "ari": "1 − ARI",
-    "imputation_rmse": "imputation RMSE",
+    "imputation_error": "imputation error",
 }
 VARIANTS = {
     "tolerance": "hit tolerance {} nats",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from emlib.study.identity import replay_line
 from emlib.study.journal import decode
 
 NAN = math.nan
@@ -61,15 +62,10 @@ OUTCOME: Row = {
     "smallest_component": NAN,
     "ari": NAN,
     "parameter_error": NAN,
-    "imputation_rmse": NAN,
+    "imputation_error": NAN,
     "bic": NAN,
 }
 """Columns of a fits row that only a fit can fill, as they are where it could not."""
-
-
-def replay_line(fit_id: str) -> str:
-    """The command that runs one fit again."""
-    return f"emlib replay {fit_id}"
 
 
 def block_tables(

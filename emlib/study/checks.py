@@ -1,7 +1,7 @@
 """Checks of a study against its data: what no fit could do anything about is a config error.
 
-Only the tables themselves count here. Where drawn holes make a fit impossible, that fit is a row
-with status ``invalid`` and the study goes on.
+Only the data themselves count here, and whether what is combined can work at all. Where drawn holes
+make a fit impossible, that fit is a row with status ``invalid`` and the study goes on.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from emlib.datasets import check_mechanism, check_spec, describe_dataset, draw_dataset, draw_truth
-from emlib.datasets.dataset import DatasetInfo
+from emlib.datasets import Dataset, check_mechanism, check_spec, describe_dataset
+from emlib.datasets.dataset import DatasetInfo, Truth
 from emlib.errors import EmlibError
 from emlib.study import components, grid, identity
 from emlib.study.component_checks import place_of
 from emlib.study.config import Config, file_name, load_config
+from emlib.study.datafiles import draw_replicate, study_truth
 from emlib.study.mistakes import Mistakes
+
+DRAWS = 3
+"""Replicates of a generated dataset that a model must all be unable to take, to be a mistake."""
 
 
 def checked_study(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -38,12 +42,14 @@ def checked_study(path: Path, overrides: Mapping[str, Any] | None = None) -> dic
     study = config.resolved()
     _check_alike(study, mistakes)
     infos = _describe(study, mistakes)
-    study["truths"] = _truths(study, infos)
+    truths = _draw_truths(study, infos, mistakes)
+    study["truths"] = _accepted(study, truths)
     cells = grid.entries(study)
     if not cells:
         mistakes.add(("exclude",), "every combination is excluded; nothing is left to run")
     _check_holes(config, study, infos, mistakes)
-    _check_models(study, infos, {(cell.dataset, cell.model) for cell in cells}, mistakes)
+    _check_models(study, infos, truths, {(cell.dataset, cell.model) for cell in cells}, mistakes)
+    _check_starts(study, cells, mistakes)
     _check_inits(study, infos, cells, mistakes)
     mistakes.raise_if_any()
     return study
@@ -77,33 +83,36 @@ def _describe(study: dict[str, Any], mistakes: Mistakes) -> dict[str, DatasetInf
     for name, spec in study["datasets"].items():
         try:
             infos[name] = describe_dataset(spec)
-            # a generator may find only by drawing that the overlap is out of reach
-            draw_truth(spec, identity.rng(study["seed"], *identity.parameter_path(spec)))
         except EmlibError as error:
             for line in str(error).splitlines():
                 mistakes.add(("datasets", name), line)
     return infos
 
 
-def _truths(study: dict[str, Any], infos: Mapping[str, DatasetInfo]) -> dict[str, list[str]]:
-    """Models whose parameters a generator's parameters are; judged by their shapes alone."""
-    import numpy as np
-
+def _draw_truths(
+    study: dict[str, Any], infos: Mapping[str, DatasetInfo], mistakes: Mistakes
+) -> dict[str, Truth]:
+    """The parameters that each generated dataset has in this study."""
     truths = {}
-    for dataset, info in infos.items():
-        if not info.synthetic or not info.n_labels:
-            continue
-        k, d = info.n_labels, info.d
-        truth = {
-            "weights": np.full(k, 1.0 / k),
-            "means": np.zeros((k, d)),
-            "covariances": np.tile(np.eye(d), (k, 1, 1)),
-        }
-        models = [
-            key for key, model in study["models"].items() if _model(model).accepts_truth(truth)
-        ]
-        truths[dataset] = sorted(models)
+    for name in infos:
+        try:  # a generator may find only by drawing that what is wanted is out of reach
+            truth = study_truth(study["seed"], study["datasets"][name])
+        except EmlibError as error:
+            for line in str(error).splitlines():
+                mistakes.add(("datasets", name), line)
+        else:
+            if truth is not None:
+                truths[name] = truth
     return truths
+
+
+def _accepted(study: dict[str, Any], truths: Mapping[str, Truth]) -> dict[str, list[str]]:
+    """Models whose parameters a generator's parameters are."""
+    models = {key: _model(model) for key, model in sorted(study["models"].items())}
+    return {
+        dataset: [key for key, model in models.items() if model.accepts_truth(truth)]
+        for dataset, truth in truths.items()
+    }
 
 
 def _model(resolved: Mapping[str, Any]) -> Any:
@@ -142,27 +151,79 @@ def _check_holes(
 def _check_models(
     study: dict[str, Any],
     infos: Mapping[str, DatasetInfo],
+    truths: Mapping[str, Truth],
     pairs: set[tuple[str, str]],
     mistakes: Mistakes,
 ) -> None:
-    """A model may be unable to take a table before any hole is drawn."""
-    import numpy as np
-
-    from emlib.data.table import Table
-
+    """A model may be unable to take a dataset before any hole is drawn."""
     for dataset, info in infos.items():
-        models = sorted(model for name, model in pairs if name == dataset)
-        if info.synthetic:
-            values = np.random.default_rng(0).standard_normal((info.n, info.d))
-        else:
-            values = draw_dataset(study["datasets"][dataset]).values
-        table = Table.from_array(values)
+        if info.synthetic and dataset not in truths:
+            continue
+        models = []
+        for model in sorted(model for name, model in pairs if name == dataset):
+            lacking = _lacking(study, infos, dataset, model)
+            if lacking:
+                mistakes.add(("models", model), lacking)
+            else:
+                models.append(model)
+        if not models:
+            continue
+        draws = [
+            draw_replicate(study["seed"], study["datasets"][dataset], r, truths.get(dataset))
+            for r in range(min(DRAWS, study["replicates"]) if info.synthetic else 1)
+        ]
         for model in models:
-            try:
-                _model(study["models"][model]).prepare(table)
-            except EmlibError as error:
-                text = f"cannot be fitted to dataset {dataset!r}: {error} (see exclude)"
+            wrong = [_unfit(study["models"][model], data) for data in draws]
+            if all(wrong):  # what befalls one draw alone is a row with status `invalid`
+                text = f"cannot be fitted to dataset {dataset!r}: {wrong[0]} (see exclude)"
                 mistakes.add(("models", model), text)
+
+
+def _lacking(
+    study: dict[str, Any], infos: Mapping[str, DatasetInfo], dataset: str, model: str
+) -> str:
+    """What a model reads that a dataset does not have; empty if nothing."""
+    family = study["models"][model]["family"]
+    needs = components.registry("models")[family].needs
+    missing = [name for name in needs if name not in infos[dataset].extras]
+    if not missing:
+        return ""
+    have = [name for name, info in infos.items() if set(needs) <= set(info.extras)]
+    others = ", ".join(map(repr, have)) if have else "none of this study's"
+    return (
+        f"{family} needs {' and '.join(missing)}, which dataset {dataset!r} does not have; "
+        f"datasets that would do: {others} (see exclude)"
+    )
+
+
+def _unfit(model: Mapping[str, Any], data: Dataset) -> str:
+    """Why a model cannot take a draw of a dataset; empty if it can."""
+    family = components.registry("models")[model["family"]]
+    try:
+        _model(model).prepare(family.view(data.values, **data.extras))
+    except EmlibError as error:
+        return str(error)
+    return ""
+
+
+def _check_starts(study: dict[str, Any], cells: list[grid.Entry], mistakes: Mistakes) -> None:
+    """An init may build on what a family does not have."""
+    from emlib.inits import make_init
+    from emlib.models.base import TRAITS
+
+    inits = {key: make_init(one["init"], one["settings"]) for key, one in study["inits"].items()}
+    for key, model in sorted({(cell.init, cell.model) for cell in cells}):
+        family = study["models"][model]["family"]
+        traits = components.registry("models")[family].traits
+        lacking = [TRAITS[name] for name in TRAITS if name in inits[key].needs - traits]
+        if lacking:
+            able = [other for other, init in inits.items() if init.needs <= traits]
+            mistakes.add(
+                ("inits", key),
+                f"init {study['inits'][key]['init']!r} needs {' and '.join(lacking)}, which model "
+                f"{model!r} ({family}) does not have; inits that can start it: "
+                f"{', '.join(able) or 'none of this study'} (see exclude)",
+            )
 
 
 def _check_inits(

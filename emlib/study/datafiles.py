@@ -5,12 +5,14 @@ Each replicate is drawn from a seed path of its own, so a block's files depend o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emlib.datasets import draw_dataset, draw_mask, draw_truth
+from emlib.datasets import Dataset, draw_dataset, draw_mask, draw_truth
+from emlib.datasets.dataset import EXTRAS, Truth
 from emlib.errors import EmlibError
 from emlib.study import grid, identity
 from emlib.study.files import load_npz, save_npz
@@ -20,8 +22,9 @@ from emlib.study.paths import StudyPaths, block_name
 def make_data(study_dir: Path, dataset: str, block: int) -> Path:
     """Draw a block's replicates of a dataset.
 
-    Writes ``values_<r>`` (n, d), ``labels_<r>`` (n,) where known, ``columns`` (d,), and for
-    generators ``truth_weights`` (K,), ``truth_means`` (K, d), ``truth_covariances`` (K, d, d).
+    Writes ``values_<r>`` (n, d), ``labels_<r>`` (n,) where known, ``columns`` (d,), extras such as
+    ``lengths_<r>`` where the dataset has them, and for generators the parameters of their family:
+    ``truth_<name>``, or ``truth_<name>.<i>`` where one is a list of arrays.
 
     Returns
     -------
@@ -36,19 +39,62 @@ def make_data(study_dir: Path, dataset: str, block: int) -> Path:
     study = grid.load_study(study_dir)
     spec = study["datasets"].get(dataset)
     arrays: dict[str, np.ndarray] = {}
-    truth = draw_truth(spec, identity.rng(study["seed"], *identity.parameter_path(spec)))
+    truth = study_truth(study["seed"], spec)
     for replicate in _replicates(study_dir, dataset, block):
-        rng = identity.rng(study["seed"], *identity.row_path(spec, replicate))
-        drawn = draw_dataset(spec, row_rng=rng, truth=truth)
+        drawn = draw_replicate(study["seed"], spec, replicate, truth)
         arrays[f"values_{replicate}"] = drawn.values
         if drawn.labels is not None:
             arrays[f"labels_{replicate}"] = drawn.labels
         arrays["columns"] = np.array(drawn.columns, dtype=np.str_)
-        for name, value in (drawn.truth or {}).items():
-            arrays[f"truth_{name}"] = value
+        for name, value in drawn.extras.items():
+            arrays[f"{name}_{replicate}"] = value
+    arrays |= _truth_arrays(truth or {})
     path = StudyPaths(study_dir).data(dataset, block)
     save_npz(path, arrays)
     return path
+
+
+def study_truth(seed: int, spec: Mapping[str, Any]) -> Truth | None:
+    """A generator's parameters, the same for all replicates of a study; None for a real table."""
+    return draw_truth(spec, identity.rng(seed, *identity.parameter_path(spec)))
+
+
+def draw_replicate(
+    seed: int, spec: Mapping[str, Any], replicate: int, truth: Truth | None
+) -> Dataset:
+    """One replicate of a study's dataset."""
+    return draw_dataset(
+        spec, row_rng=identity.rng(seed, *identity.row_path(spec, replicate)), truth=truth
+    )
+
+
+def _truth_arrays(truth: Truth) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in truth.items():
+        if isinstance(value, list | tuple):
+            arrays |= {f"truth_{name}.{i}": np.asarray(item) for i, item in enumerate(value)}
+        else:
+            arrays[f"truth_{name}"] = np.asarray(value)
+    return arrays
+
+
+def truth_of(arrays: Mapping[str, np.ndarray]) -> Truth | None:
+    """The truth that a data file holds; None for a real table."""
+    truth: Truth = {}
+    for key, array in arrays.items():
+        if key.startswith("truth_"):
+            name, _, item = key.removeprefix("truth_").partition(".")
+            if item:  # in the order in which they were written
+                truth.setdefault(name, []).append(array)
+            else:
+                truth[name] = array
+    return truth or None
+
+
+def extras_of(arrays: Mapping[str, np.ndarray], replicate: int) -> dict[str, np.ndarray]:
+    """The extras of a replicate in a data file."""
+    keys = {name: f"{name}_{replicate}" for name in EXTRAS}
+    return {name: arrays[key] for name, key in keys.items() if key in arrays}
 
 
 def make_masks(study_dir: Path, dataset: str, missingness: str, block: int) -> Path:

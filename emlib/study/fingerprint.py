@@ -43,7 +43,8 @@ def numerics_fingerprint(
         does not import do not count.
     """
     runner = [
-        PACKAGE / "study" / f"{name}.py" for name in ("fitting", "identity", "reference", "scores")
+        PACKAGE / "study" / f"{name}.py"
+        for name in ("fitting", "identity", "polish", "reference", "scores")
     ]
     roots = [*_modules("models", family), PACKAGE / "algorithms" / "climb.py", *runner]
     roots += _modules("inits", *inits)
@@ -70,10 +71,15 @@ def component_digest(folder: str, *names: str) -> str:
 
 
 @cache
-def data_fingerprint() -> str:
-    """Fingerprint of the code that draws data and holes."""
+def data_fingerprint(generator: str | None = None) -> str:
+    """Fingerprint of the code that draws data and holes, a generator's family's among it."""
+    from emlib.datasets import GENERATORS
+    from emlib.datasets.family import FamilyGenerator
+
     study = [PACKAGE / "study" / f"{name}.py" for name in ("datafiles", "identity")]
-    files = [*(PACKAGE / "datasets").rglob("*.py"), *study]
+    files = {*(PACKAGE / "datasets").rglob("*.py"), *study}
+    if generator is not None and isinstance(GENERATORS[generator], FamilyGenerator):
+        files |= _closure(_modules("models", GENERATORS[generator].family))
     return digest(["data", syntax_digest(*files), version("numpy"), version("scipy")])
 
 

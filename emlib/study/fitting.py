@@ -1,7 +1,6 @@
 """One fit, from its start to a record for the store: init, climb, polish, scores.
 
-A failure is a record too. Endpoints are polished before they are compared with the reference
-optimum, so that where a climb stopped is not mistaken for where it was going.
+A failure is a record too.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import re
 import time
 from array import array
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,17 +19,14 @@ from numpy.typing import NDArray
 
 from emlib.algorithms import make_algorithm
 from emlib.algorithms.climb import Budget, Climb, Stopping, climb
-from emlib.data.table import Table
 from emlib.errors import InvalidData
 from emlib.inits import make_init
-from emlib.models import make_model
+from emlib.models import FAMILIES, make_model
 from emlib.models.base import Degenerate
-from emlib.study.assembly import replay_line
-from emlib.study.scores import adjusted_rand, imputation_rmse
+from emlib.study.identity import replay_line
+from emlib.study.polish import flags, polish
+from emlib.study.scores import adjusted_rand, imputation_error
 
-POLISH = Stopping(tol=1e-6, max_iter=2000)
-PLATEAU_GAIN = 0.1
-"""Nats that a polish may gain on a climb that said it had converged, before it is flagged."""
 CURVE_POINTS = 200
 PROVISIONAL_STATUSES = frozenset({"timeout", "lost"})
 NAN = math.nan
@@ -49,28 +45,40 @@ class Case:
         Cells hidden from the fits.
     labels : ndarray of shape (n,) or None
         Known classes.
-    truth : dict of str to ndarray, or None
+    truth : dict, or None
         Parameters that a generator drew the rows from.
     family, settings
         The model, as in ``study.json``.
+    extras : dict of str to ndarray
+        What else the data set has: ``lengths``, ``covariates``, ``upper``. Nothing of it is hidden,
+        but the upper ends of hidden cells.
     """
 
     values: NDArray[np.float64]
     hidden: NDArray[np.bool_]
     labels: NDArray[Any] | None
-    truth: Mapping[str, NDArray[Any]] | None
+    truth: Mapping[str, Any] | None
     family: str
     settings: Mapping[str, Any]
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @cached_property
-    def table(self) -> Table:
-        """What the fits see."""
-        return Table.from_array(np.where(self.hidden, np.nan, self.values))
+    def data(self) -> Any:
+        """What the fits see: the family's own view."""
+        extras = dict(self.extras)
+        if "upper" in extras:
+            extras["upper"] = np.where(self.hidden, np.nan, extras["upper"])
+        return FAMILIES[self.family].view(np.where(self.hidden, np.nan, self.values), **extras)
+
+    @cached_property
+    def exact(self) -> NDArray[np.bool_]:
+        """Cells whose value is known, neither missing nor censored, shape (n, d)."""
+        return np.isfinite(self.values) & (self.values == self.extras.get("upper", self.values))
 
     @cached_property
     def _prepared(self) -> Any:
         try:
-            return make_model(self.family, dict(self.settings)).prepare(self.table)
+            return make_model(self.family, dict(self.settings)).prepare(self.data)
         except InvalidData as error:
             return error
 
@@ -102,7 +110,7 @@ class Case:
             if not self.accepts_truth:
                 raise ValueError(f"init {init!r} needs a truth that the model can start from")
             strategy = strategy.bound(self.model.from_truth(self.truth))
-        return strategy(self.model, self.table, rng)
+        return strategy(self.model, self.data, rng)
 
 
 @dataclass(frozen=True)
@@ -179,14 +187,14 @@ class _Clock:
 
 
 def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
-    model, table = case.model, case.table
+    model, data = case.model, case.data
     start = case.start(spec.init["init"], spec.init["settings"], spec.rng())
     clock.lap("seconds_init")
     algorithm = make_algorithm(spec.algorithm["algorithm"], dict(spec.algorithm["settings"]))
     budget = remaining(spec.budget, start.e_steps)
-    result = climb(model, table, start.params, algorithm, Stopping(**spec.stopping), budget)
+    result = climb(model, data, start.params, algorithm, Stopping(**spec.stopping), budget)
     clock.lap("seconds_climb")
-    polished = polish(case, result)
+    polished = polish(model, data, result)
     clock.lap("seconds_polish")
     row = {
         **_endpoint(result),
@@ -216,27 +224,6 @@ def remaining(budget: Mapping[str, Any], spent: float) -> Budget:
     )
 
 
-def polish(case: Case, result: Climb) -> Climb | None:
-    """Climb on by plain EM to a much smaller gain; None for an end that is no optimum."""
-    if result.status == "degenerate":
-        return None
-    return climb(case.model, case.table, result.params, make_algorithm("em", {}), POLISH, Budget())
-
-
-def flags(result: Climb, polished: Climb | None) -> set[str]:
-    """Flags of the climb, with those of the optimum taken at the polished endpoint.
-
-    ``plateau``: the climb converged by its rule, and the polish still found much to gain.
-    """
-    found = set(result.flags)
-    if polished is None:
-        return found
-    if polished.status != "degenerate":
-        found = (found - set(result.diagnosis.flags)) | set(polished.diagnosis.flags)
-    gain = polished.objective - result.objective
-    return found | ({"plateau"} if result.status == "converged" and gain > PLATEAU_GAIN else set())
-
-
 def _endpoint(result: Climb) -> Record:
     return {
         "status": result.status,
@@ -256,17 +243,19 @@ def _scores(case: Case, result: Climb) -> Record:
     """Scores at the returned parameters; none for a degenerate end."""
     if result.status == "degenerate":
         return {}
-    model, table, params = case.model, case.table, result.params
-    free = model.n_parameters(table)
-    scores = {"bic": -2.0 * float(result.loglik) + free * math.log(table.total_weight)}
-    posterior = model.posterior(params, table)
+    model, data, params = case.model, case.data, result.params
+    free = model.n_parameters(data)
+    scores = {"bic": -2.0 * float(result.loglik) + free * math.log(data.total_weight)}
+    posterior = model.posterior(params, data)
     classes = posterior.responsibilities
     if case.labels is not None and classes is not None:
         scores["ari"] = adjusted_rand(classes.argmax(axis=1), case.labels)
     if case.truth is not None and case.accepts_truth:
         scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
     if case.hidden.any():
-        scores["imputation_rmse"] = imputation_rmse(posterior.completed, case.values, case.hidden)
+        known = case.hidden & case.exact
+        completed = posterior.completed
+        scores["imputation_error"] = imputation_error(completed, case.values, known, model.levels)
     return scores
 
 

@@ -174,6 +174,11 @@ def fit_id(
     )
 
 
+def replay_line(fit_id: str) -> str:
+    """The command that runs one fit again."""
+    return f"emlib replay {fit_id}"
+
+
 def cell_id(
     seed: int,
     dataset: Mapping[str, Any],

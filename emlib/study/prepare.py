@@ -27,7 +27,6 @@ from emlib.study.fingerprint import (
 )
 from emlib.study.identity import digest
 from emlib.study.paths import StudyPaths, block_name
-from emlib.study.reference import CYCLE
 
 RESULTS = Path("results")
 
@@ -168,7 +167,7 @@ def _spec_digest(study: Mapping[str, Any], dataset: str) -> str:
 
     spec = study["datasets"][dataset]
     sources = [digest(Path(path).read_bytes()) for path in source_files(spec)]
-    return digest([study["seed"], spec, sources, data_fingerprint()])
+    return digest([study["seed"], spec, sources, data_fingerprint(spec.get("generator"))])
 
 
 def _block_job(
@@ -193,8 +192,9 @@ def _block_job(
         if (cell.dataset, cell.missingness, cell.model) == group
     ]
     common = [study[key] for key in ("stopping", "budget", "reference", "keep_params")]
-    common += [component_digest("inits", *init_parts(name)) for name in CYCLE]
     family = study["models"][block.model]["family"]
+    search = components.registry("models")[family].search
+    common += [component_digest("inits", *init_parts(name)) for name in search]
     return {
         "family": family,
         "fingerprint": fingerprints[family],

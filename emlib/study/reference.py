@@ -1,7 +1,8 @@
 """Reference optima: what the fits of a replicate are compared with, searched for apart from them.
 
-A search mixes starts in a fixed cycle and polishes every endpoint. It depends on the data and the
-model alone, so it is the same whatever else is in the grid; each start is a task of its own.
+A search mixes starts in the cycle that the family names, and polishes every endpoint. It depends on
+the data and the model alone, so it is the same whatever else is in the grid; each start is a task
+of its own.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import numpy as np
 
 from emlib.algorithms import make_algorithm
 from emlib.algorithms.climb import Stopping, climb
-from emlib.study.fitting import Case, failure, is_provisional, polish, remaining
+from emlib.models import FAMILIES
+from emlib.study.fitting import Case, failure, is_provisional, remaining
 from emlib.study.identity import digest
+from emlib.study.polish import polish
 
-CYCLE = ("kmeans", "points", "kmeans++", "short_em", "random")
 ORACLE = "truth"
 STOPPING = Stopping(tol=1e-3, max_iter=5000)
 NOTHING = {
@@ -38,7 +40,8 @@ def sources(case: Case, starts: int) -> list[str]:
     starts : int
         Without the truth.
     """
-    cycle = [CYCLE[number % len(CYCLE)] for number in range(starts)]
+    search = FAMILIES[case.family].search
+    cycle = [search[number % len(search)] for number in range(starts)]
     return [ORACLE, *cycle] if case.accepts_truth else cycle
 
 
@@ -92,11 +95,9 @@ def run_start(case: Case, source: str, e_steps: float, draws: np.random.Generato
 def _run(case: Case, source: str, e_steps: float, draws: np.random.Generator) -> dict[str, Any]:
     start = case.start(source, {}, draws)
     budget = remaining({"e_steps": e_steps, "seconds": None}, start.e_steps)
-    climbed = climb(
-        case.model, case.table, start.params, make_algorithm("em", {}), STOPPING, budget
-    )
+    climbed = climb(case.model, case.data, start.params, make_algorithm("em", {}), STOPPING, budget)
     spent = float(start.e_steps) + float(climbed.e_steps)
-    polished = polish(case, climbed)
+    polished = polish(case.model, case.data, climbed)
     if polished is None or polished.status == "degenerate":
         return {**NOTHING, "status": "degenerate", "e_steps": spent}
     return {

@@ -38,23 +38,31 @@ def _pairs(counts: Floats) -> Floats:
     return counts * (counts - 1) / 2
 
 
-def imputation_rmse(imputed: Floats, values: Floats, hidden: NDArray[np.bool_]) -> float:
-    """Error of imputed cells against the hidden ones, in each column's standard deviations.
+def imputation_error(
+    imputed: Floats, values: Floats, known: NDArray[np.bool_], levels: bool = False
+) -> float:
+    """Error of imputed cells against hidden ones.
 
     Parameters
     ----------
     imputed, values : ndarray of shape (n, d)
         The completed table; the measurements, NaN where nobody knows them.
-    hidden : ndarray of shape (n, d), bool
-        Cells that were hidden from the fit.
+    known : ndarray of shape (n, d), bool
+        Cells that were hidden from the fit and whose value is known.
+    levels : bool
+        Whether cells are levels without an order.
 
     Returns
     -------
     float
-        NaN if no known cell was hidden.
+        Root mean square error in each column's standard deviations, or the share of wrong levels;
+        NaN if no known cell was hidden. Cells of constant columns have no such error.
     """
-    known = hidden & ~np.isnan(values)
-    if not known.any():
+    if levels and known.any():
+        return float(np.mean(imputed[known] != values[known]))
+    spread = np.nanstd(np.where(np.isfinite(values), values, np.nan), axis=0)
+    rows, columns = np.nonzero(known & (spread > 0))
+    if not len(rows):
         return float("nan")
-    error = (imputed - values) / np.nanstd(values, axis=0)
-    return float(np.sqrt(np.mean(error[known] ** 2)))
+    error = (imputed[rows, columns] - values[rows, columns]) / spread[columns]
+    return float(np.sqrt(np.mean(error**2)))

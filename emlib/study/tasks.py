@@ -6,19 +6,20 @@ The worker runs these tasks, and ``emlib replay`` runs one of them again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from emlib.errors import EmlibError, InvalidData
 from emlib.study import identity, reference
 from emlib.study.assembly import Task
+from emlib.study.datafiles import extras_of, truth_of
 from emlib.study.files import load_npz
 from emlib.study.fingerprint import init_parts, numerics_fingerprint
 from emlib.study.fitting import Case, FitSpec, run_fit
 from emlib.study.grid import Block, PlannedFit, block_fits
+from emlib.study.kernels import exercise
 from emlib.study.paths import StudyPaths
 
 Study = Mapping[str, Any]
@@ -61,7 +62,9 @@ class BlockWork:
     def warm(self) -> None:
         """Run something small once, so that loading compiled code is not measured in a fit."""
         case = next(iter(self._cases.values()))
-        reference.run_start(case, "points", 2.0, np.random.default_rng(0))
+        init = {"init": reference.sources(case, 1)[-1], "settings": {}}
+        with suppress(Exception):  # its fits' rows will say so
+            exercise(case, init, list(self._study["algorithms"].values()))
 
     def _fit(self, planned: PlannedFit) -> Job:
         study, block = self._study, self._block
@@ -147,7 +150,7 @@ def _search_start(
 
 def _parameters(case: Case) -> int:
     try:
-        return int(case.model.n_parameters(case.table))
+        return int(case.model.n_parameters(case.data))
     except InvalidData:
         return 0
 
@@ -160,6 +163,7 @@ def data_identity(case: Case) -> str:
             "hidden": case.hidden,
             "labels": case.labels,
             "truth": case.truth if case.truth is None else dict(case.truth),
+            "extras": dict(case.extras),
         }
     )
 
@@ -171,11 +175,7 @@ def _cases(paths: StudyPaths, model: Mapping[str, Any], block: Block) -> dict[in
         if not path.is_file():
             raise EmlibError(f"{path}: no such file; the rules `data` and `masks` write it")
     data, masks = load_npz(data_path), load_npz(mask_path)
-    truth = {
-        name.removeprefix("truth_"): array
-        for name, array in data.items()
-        if name.startswith("truth_")
-    }
+    truth = truth_of(data)
     cases = {}
     for r in block.replicates:
         for path, arrays, name in (
@@ -188,8 +188,9 @@ def _cases(paths: StudyPaths, model: Mapping[str, Any], block: Block) -> dict[in
             data[f"values_{r}"],
             masks[f"hidden_{r}"],
             data.get(f"labels_{r}"),
-            truth or None,
+            truth,
             model["family"],
             model["settings"],
+            extras_of(data, r),
         )
     return cases

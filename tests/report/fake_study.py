@@ -238,7 +238,7 @@ class FakeStudy:
             "n_parameters": 44,
             "ari": np.nan if status == "failed" else max(0.0, 0.95 - error),
             "parameter_error": error if synthetic and not dead else np.nan,
-            "imputation_rmse": 0.7 + error if missing["rate"] and not dead else np.nan,
+            "imputation_error": 0.7 + error if missing["rate"] and not dead else np.nan,
             "bic": np.nan,
         }
         started = 1.79e9 + 10 * r + s

@@ -124,7 +124,7 @@ def test_without_the_baseline_in_a_setting_there_are_no_differences():
 
 
 def test_estimates_are_those_of_the_best_start_and_failures_are_counted():
-    errors = {"ari": 0.9, "imputation_rmse": np.nan}
+    errors = {"ari": 0.9, "imputation_error": np.nan}
     rows = [
         MISS | {"parameter_error": 9.0} | errors,
         {"start": 1, "parameter_error": 1.0} | errors,
@@ -137,7 +137,7 @@ def test_estimates_are_those_of_the_best_start_and_failures_are_counted():
     assert found["parameter_error"] == 2.0
     assert found["parameter_error_replicates"] == 2
     assert found["parameter_error_se"] == pytest.approx(1.0)
-    assert found["imputation_rmse_replicates"] == 0
+    assert found["imputation_error_replicates"] == 0
 
 
 def test_the_worst_fits_are_errors_first_then_losses():

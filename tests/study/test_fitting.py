@@ -16,11 +16,14 @@ import emlib.inits
 from emlib.errors import InvalidData
 from emlib.inits.base import Init, Start
 from emlib.models.base import Degenerate
+from emlib.models.gaussian_mixture import GaussianMixtureModel
 from emlib.models.matching import matched_distance
-from emlib.study.fitting import Case, FitSpec, flags, run_fit, steady, thinned
-from emlib.study.reference import CYCLE, run_start, sources
-from emlib.study.scores import adjusted_rand, imputation_rmse
+from emlib.study.fitting import Case, FitSpec, run_fit, steady, thinned
+from emlib.study.polish import flags
+from emlib.study.reference import run_start, sources
+from emlib.study.scores import adjusted_rand, imputation_error
 
+CYCLE = GaussianMixtureModel.search
 TRUTH = {
     "weights": np.array([0.5, 0.5]),
     "means": np.array([[0.0, 0.0], [6.0, 6.0]]),
@@ -72,7 +75,7 @@ def test_a_fit_that_converges_has_its_row_curve_parameters_and_seconds() -> None
     assert row["loglik_start"] <= row["loglik"] <= row["loglik_polished"]
     assert row["ari"] > 0.9
     assert row["parameter_error"] < 0.5
-    assert 0 < row["imputation_rmse"] < 1
+    assert 0 < row["imputation_error"] < 1
     assert curve["iteration"] == list(range(row["n_iter"] + 1))
     assert curve["objective"][-1] == row["objective"]
     assert len(record["params"]["final"]) == 11
@@ -278,15 +281,15 @@ def test_parameter_error_has_no_value_for_another_number_of_components() -> None
 def test_imputation_error_of_the_column_means_is_about_one() -> None:
     values = np.random.default_rng(1).normal(5.0, 3.0, (4000, 2))
     hidden = np.random.default_rng(2).random(values.shape) < 0.5
-    error = imputation_rmse(np.broadcast_to(values.mean(axis=0), values.shape), values, hidden)
+    error = imputation_error(np.broadcast_to(values.mean(axis=0), values.shape), values, hidden)
     assert error == pytest.approx(1.0, abs=0.05)
-    assert imputation_rmse(values, values, hidden) == 0.0
+    assert imputation_error(values, values, hidden) == 0.0
 
 
 def test_cells_that_nobody_knows_are_not_scored() -> None:
     values = np.array([[1.0, np.nan], [2.0, 3.0]])
     hidden = np.array([[False, True], [False, False]])
-    assert math.isnan(imputation_rmse(np.zeros((2, 2)), values, hidden))
+    assert math.isnan(imputation_error(np.zeros((2, 2)), values, hidden))
 
 
 # --- reference searches ---------------------------------------------------------------------------

@@ -1,20 +1,49 @@
-"""The kernels job: it compiles what it can, and leaves failures to the fits."""
+"""The kernels job: it compiles what it can, on each family's own data, and leaves failures to the
+fits."""
+
+import numpy as np
 
 from emlib.study.atomic import write_json
-from emlib.study.kernels import compile_kernels
+from emlib.study.kernels import PRACTICE_ROWS, compile_kernels, practice
+from tests.study.small_study import DRAWN
+
+
+def write_study(folder, models, **changes):
+    study = {
+        "seed": 1,
+        "datasets": {"drawn": {**DRAWN, "n": 600}},
+        "missingness": {"none": {"mechanism": "none", "rate": 0.0, "settings": {}}},
+        "models": models,
+        "inits": {
+            "short_em": {
+                "init": "short_em", "settings": {}, "oracle": False, "deterministic": False
+            }
+        },
+        "algorithms": {"em": {"algorithm": "em", "settings": {}}},
+        "exclude": [],
+        "truths": {},
+        "restarts": 1,
+        **changes,
+    }  # fmt: skip
+    write_json(folder / "study.json", study)
+    return study
+
+
+def gaussian(k):
+    settings = {"n_components": k, "covariance_type": "full", "prior": None}
+    return {"family": "gaussian_mixture", "settings": settings}
 
 
 def test_a_model_too_large_for_the_practice_rows_does_not_stop_the_study(tmp_path):
-    settings = {"covariance_type": "full", "prior": None}
-    models = {
-        str(k): {"family": "gaussian_mixture", "settings": {"n_components": k, **settings}}
-        for k in (2, 60, 600)
-    }
-    inits = {"short_em": {"init": "short_em", "settings": {}, "oracle": False}}
-    algorithms = {"em": {"algorithm": "em", "settings": {}}}
-    write_json(
-        tmp_path / "study.json", {"models": models, "inits": inits, "algorithms": algorithms}
-    )
+    write_study(tmp_path, {str(k): gaussian(k) for k in (2, 30, 550)})
     marker = tmp_path / "gaussian_mixture.txt"
     compile_kernels(tmp_path, "gaussian_mixture", marker)
     assert marker.read_text() == "the kernels of gaussian_mixture are compiled\n"
+
+
+def test_practice_rows_are_the_head_of_the_data_with_holes(tmp_path):
+    study = write_study(tmp_path, {"two": gaussian(2)})
+    case = practice(study, "drawn", "two")
+    assert case.values.shape == (PRACTICE_ROWS, 2)
+    assert np.isnan(case.data.values[::5, 0]).all()
+    assert case.data.observed.mean() == 0.9

@@ -165,7 +165,7 @@ class Tiny:
                 for i in range(end + 1)
             ]
         _write(paths.tables / "cells.parquet", cells)
-        measures = {"ari": 0.9, "parameter_error": math.nan, "imputation_rmse": math.nan}
+        measures = {"ari": 0.9, "parameter_error": math.nan, "imputation_error": math.nan}
         estimation = [{"cell_id": cell["cell_id"]} | measures for cell in cells]
         _write(paths.tables / "estimation.parquet", estimation)
         _write(paths.tables / "curves.parquet", curves)

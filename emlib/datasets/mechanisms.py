@@ -1,7 +1,8 @@
 """Mechanisms that hide cells: completely at random, at random, not at random (Rubin 1976).
 
-Each gives the probability of hiding a cell, logistic in a score where it depends on values, with
-the intercept of each column solved so that the mean of the probabilities is the requested rate.
+They hide values alone, never covariates or the ends of sequences. Each gives the probability of
+hiding a cell, logistic in a score where it depends on values, with the intercept of each column
+solved so that the mean of the probabilities is the requested rate.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ class Mechanism(Protocol):
 
     limit: ClassVar[str]
     """Why a rate above the highest one is impossible."""
+    by_row: ClassVar[bool]
+    """Whether a row's cells are hidden together: one uniform a row, not a cell."""
 
     def check(self, columns: Sequence[str]) -> Mistakes:
         """Return (path, message) for each setting that these columns make impossible."""
@@ -43,6 +46,7 @@ class Nothing:
     """``none``: no cell is hidden; its only rate is 0."""
 
     limit: ClassVar[str] = "hides nothing"
+    by_row: ClassVar[bool] = False
 
     def check(self, columns: Sequence[str]) -> Mistakes:
         return []
@@ -59,6 +63,27 @@ class CompletelyAtRandom:
     """``mcar``: every observed cell is hidden with probability ``rate``."""
 
     limit: ClassVar[str] = "hides cells of every column"
+    by_row: ClassVar[bool] = False
+
+    def check(self, columns: Sequence[str]) -> Mistakes:
+        return []
+
+    def highest_rate(self, columns: Sequence[str], observed: FloatArray) -> float:
+        return 1.0
+
+    def probabilities(self, values: FloatArray, rate: float, columns: Sequence[str]) -> FloatArray:
+        return np.where(np.isnan(values), 0.0, rate)
+
+
+@dataclass(frozen=True)
+class WholeRows:
+    """``steps``: whole rows, such as the time steps of sequences, each with probability ``rate``.
+
+    Completely at random too. A sequence keeps its length: a hidden step is one without a cell.
+    """
+
+    limit: ClassVar[str] = "hides rows of every column"
+    by_row: ClassVar[bool] = True
 
     def check(self, columns: Sequence[str]) -> Mistakes:
         return []
@@ -89,6 +114,7 @@ class AtRandom:
     """
 
     limit: ClassVar[str] = "hides nothing in the columns that stay observed (`observed`)"
+    by_row: ClassVar[bool] = False
 
     observed: Sequence[str] | int | None = None
     strength: float = 2.0
@@ -142,6 +168,7 @@ class NotAtRandom:
     """
 
     limit: ClassVar[str] = "hides cells of every column"
+    by_row: ClassVar[bool] = False
 
     strength: float = 2.0
 
@@ -163,6 +190,7 @@ class NotAtRandom:
 MECHANISMS: dict[str, type] = {
     "none": Nothing,
     "mcar": CompletelyAtRandom,
+    "steps": WholeRows,
     "mar": AtRandom,
     "mnar": NotAtRandom,
 }

@@ -1,7 +1,8 @@
 """Which cells of a table are hidden: one entry of a study's missingness, checked and drawn.
 
-One uniform is drawn for each cell, whatever the rate, and the cell is hidden where it falls below
-a probability that only grows with the rate: holes are nested.
+One uniform is drawn for each cell (each row, where whole rows are hidden), whatever the rate, and
+the cell is hidden where it falls below a probability that only grows with the rate: holes are
+nested.
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,7 +90,8 @@ def draw_mask(
     mechanism, settings, rate
         As in :func:`check_mechanism`; ``rate`` is the expected share of the observed cells.
     values : ndarray of shape (n, d)
-        The table; cells that are NaN stay missing and are never counted as hidden.
+        The table; cells that are NaN stay missing and are never counted as hidden. An infinite
+        end of a censored cell counts as its column's extreme finite value.
     rng : numpy.random.Generator
         Keyed without the rate, so that the holes of a lower rate are among those of a higher one.
     columns : sequence of str, optional
@@ -107,15 +109,26 @@ def draw_mask(
     """
     values = np.asarray(values, dtype=np.float64)
     names = tuple(columns) if columns is not None else default_names(values.shape[1])
-    counts = np.isfinite(values).sum(axis=0)
+    counts = (~np.isnan(values)).sum(axis=0)
     mistakes = check_mechanism(mechanism, settings, rate, columns=names, observed=counts.tolist())
     if mistakes:
         raise InvalidData("; ".join(f"missingness {path}: {text}" for path, text in mistakes))
-    uniforms = rng.random(values.shape)
     if rate == 0:
         return np.zeros(values.shape, dtype=bool)
-    probabilities = _build(mechanism, settings).probabilities(values, float(rate), names)
-    return np.asarray(uniforms < probabilities)
+    built = _build(mechanism, settings)
+    uniforms = rng.random((len(values), 1) if built.by_row else values.shape)
+    return np.asarray(uniforms < built.probabilities(_finite(values), float(rate), names))
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    """The values (n, d), infinite ones at their column's least and largest finite one."""
+    if not np.isinf(values).any():
+        return values
+    known = np.where(np.isfinite(values), values, np.nan)
+    empty = np.isnan(known).all(axis=0)
+    known[:, empty] = 0.0
+    low, high = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
+    return np.where(np.isinf(values), np.where(values < 0, low, high), values)
 
 
 def _build(mechanism: str, settings: Mapping[str, Any] | None) -> Mechanism:

@@ -10,7 +10,7 @@ from emlib.datasets import MECHANISMS, check_mechanism, draw_mask
 from emlib.datasets.mechanisms import AtRandom, NotAtRandom
 from emlib.errors import InvalidData
 
-HIDING = ("mcar", "mar", "mnar")
+HIDING = ("mcar", "steps", "mar", "mnar")
 
 
 def table(n=300, d=4, seed=0):
@@ -65,6 +65,25 @@ def test_rate_0_hides_nothing(mechanism):
 def test_mechanism_none_hides_nothing_and_has_no_other_rate():
     assert not hide("none", 0, table()).any()
     assert check_mechanism("none", {}, 0.1)[0][0] == "rate"
+
+
+def test_steps_hides_whole_rows_and_each_as_often_as_it_should():
+    values = table(n=4000)
+    values[::3, 1] = np.nan
+    hidden = hide("steps", 0.25, values)
+    rows = hidden.any(axis=1)
+    np.testing.assert_array_equal(hidden, rows[:, None] & ~np.isnan(values))
+    assert rows.mean() == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / 4000))
+
+
+def test_an_open_end_of_a_censored_cell_counts_as_the_column_s_extreme_value():
+    values = table()
+    values[:20, 0], values[20:40, 1] = -np.inf, np.inf
+    closed = values.copy()
+    closed[:20, 0] = values[20:, 0].min()
+    closed[20:40, 1] = max(values[:20, 1].max(), values[40:, 1].max())
+    for mechanism in HIDING:
+        np.testing.assert_array_equal(hide(mechanism, 0.3, values), hide(mechanism, 0.3, closed))
 
 
 def test_mar_never_looks_at_the_columns_it_hides():

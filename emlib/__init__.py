@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from emlib.estimators.gaussian_mixture import GaussianMixture
     from emlib.estimators.grouped_multinomial import GroupedMultinomial
     from emlib.estimators.multivariate_normal import MultivariateNormal
+    from emlib.estimators.zero_inflated_poisson import ZeroInflatedPoisson
     from emlib.selection import select
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ _PUBLIC = {
     "GroupedMultinomial": "emlib.estimators.grouped_multinomial",
     "MultivariateNormal": "emlib.estimators.multivariate_normal",
     "select": "emlib.selection",
+    "ZeroInflatedPoisson": "emlib.estimators.zero_inflated_poisson",
 }
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "GaussianMixture",
     "GroupedMultinomial",
     "MultivariateNormal",
+    "ZeroInflatedPoisson",
     "__version__",
     "select",
 ]

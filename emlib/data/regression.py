@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +29,7 @@ class Regression(Table):
         values: ArrayLike,
         covariates: ArrayLike | None = None,
         weights: ArrayLike | None = None,
-    ) -> "Regression":
+    ) -> Self:
         """Build the view, NaN among the values meaning missing.
 
         Parameters

@@ -7,6 +7,7 @@ from emlib.models.censored_normal import CensoredNormalModel
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 from emlib.models.grouped_multinomial import GroupedMultinomialModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
+from emlib.models.zero_inflated_poisson import ZeroInflatedPoissonModel
 
 FAMILIES: dict[str, type[Model]] = {
     model.family: model
@@ -15,6 +16,7 @@ FAMILIES: dict[str, type[Model]] = {
         CensoredNormalModel,
         MultivariateNormalModel,
         GroupedMultinomialModel,
+        ZeroInflatedPoissonModel,
     )
 }
 

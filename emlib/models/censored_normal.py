@@ -16,6 +16,7 @@ from emlib.data import Intervals
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Model, Posteriors, Step, is_unconstrained
 from emlib.models.censored_existence import why_no_maximum
+from emlib.models.lines import centred_design, directions, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.truncated import LOG_ROOT_TWO_PI, draw_truncated, truncated_moments
 
@@ -117,7 +118,7 @@ class CensoredNormalModel(Model):
         if posterior is not EXACT:
             raise NotImplementedError(f"{self.family}: there are no classes to temper or to draw")
         loglik, residual, square = self._cells(params, data)
-        design = np.column_stack([np.ones(data.n), data.covariates - data.covariate_means])
+        design = centred_design(data.covariates, data.covariate_means)
         weights = data.weights[:, None] * (data.observed | data.censored)
         gram = np.stack([(design * w[:, None]).T @ design for w in weights.T])
         rows = loglik.sum(axis=1)
@@ -135,11 +136,11 @@ class CensoredNormalModel(Model):
     ) -> CensoredNormalParams:
         free = ALL if free is None else free
         intercept, coef, scales = params.intercept, params.coef, params.scales
-        directions = _directions(free, stats.origin)
-        if directions.shape[1]:
+        moving = directions(free, stats.origin)
+        if moving.shape[1]:
             cross, _ = stats.about(params)
-            gram = directions.T @ stats.gram @ directions
-            move = np.linalg.solve(gram, (cross @ directions)[:, :, None])[:, :, 0] @ directions.T
+            gram = moving.T @ stats.gram @ moving
+            move = np.linalg.solve(gram, (cross @ moving)[:, :, None])[:, :, 0] @ moving.T
             coef = coef + move[:, 1:]
             intercept = intercept + move[:, 0] - move[:, 1:] @ stats.origin
         if "scales" in free:
@@ -248,30 +249,3 @@ class CensoredNormalModel(Model):
         moments = truncated_moments(*self._limits(params, data))
         loglik[data.censored], z[data.censored], square[data.censored] = moments
         return loglik, z * params.scales, square * params.scales**2
-
-
-def sampled_covariates(covariates: Array | None, n: int, coef: Array) -> Array:
-    """The covariates that n rows are drawn beside.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or of another shape, where the model has coefficients.
-    """
-    p = coef.shape[1]
-    if covariates is None and p == 0:
-        return np.empty((n, 0))
-    if covariates is None or np.shape(covariates) != (n, p):
-        raise ValueError(f"covariates: drawing {n} rows needs them, of shape ({n}, {p})")
-    return np.asarray(covariates, dtype=np.float64)
-
-
-def _directions(free: frozenset[str], origin: Array) -> Array:
-    """What may move, as columns in coordinates of the design (1, covariates - origin)."""
-    full = np.eye(1 + len(origin))
-    if {"intercept", "coef"} <= free:
-        return full
-    if "coef" in free:
-        full[0, 1:] = origin
-        return full[:, 1:]
-    return full[:, :1] if "intercept" in free else full[:, :0]

@@ -47,8 +47,8 @@ def _data(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
         if is_generated(spec):
             rest = {k: v for k, v in spec.items() if k != "generator"}
             lines.append(
-                f"{name}: generated ({spec['generator']}: {settings_text(rest)}); one mixture, new "
-                "rows for each replicate."
+                f"{name}: generated ({spec['generator']}: {settings_text(rest)}); one set of "
+                "parameters, new rows for each replicate."
             )
         else:
             lines.append(

@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,14 @@ Lines = list[tuple[int, list[str]]]
 
 
 def read_csv(
-    path: str | Path, columns: Sequence[str] | None = None, label: str | None = None
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    label: str | None = None,
+    covariates: Sequence[str] = (),
+    upper: Sequence[str] = (),
+    sequence: str | None = None,
 ) -> Dataset:
-    """Read measurements, and classes if a column holds them, from a CSV file.
+    """Read measurements, and what other columns say of their rows, from a CSV file.
 
     Parameters
     ----------
@@ -28,30 +34,54 @@ def read_csv(
         UTF-8 text with commas, a header in its first line; relative to the working directory.
         Blank lines are skipped.
     columns : sequence of str, optional
-        The measurement columns, in the order wanted; all but ``label`` by default.
+        The measurement columns, in the order wanted; by default all that serve no other purpose.
     label : str, optional
         A column of classes, text or numbers, none missing. Classes are numbered from 0 in the
         order of their text.
+    covariates : sequence of str, optional
+        Columns of numbers, none missing, that the measurements are regressed on.
+    upper : sequence of str, optional
+        For each measurement column the one with its cells' upper ends, the measurements being the
+        lower ones: equal ends are an exact value, ``-inf`` or ``inf`` an open end.
+    sequence : str, optional
+        A column that names the sequence of each time step. Steps stand in their order, those of
+        one sequence together.
 
     Raises
     ------
     InvalidData
         If the file cannot be read, is empty, has no row, repeats or lacks a column, has a line
         of another length, text or an infinite value in a measurement column, or a measurement
-        column that is constant or entirely missing.
+        column that is constant or entirely missing; if a sequence is interrupted.
     """
     header, lines = _read_lines(path)
-    for name in (*(columns or ()), *((label,) if label is not None else ())):
+    single = [name for name in (label, sequence) if name is not None]
+    others = [*covariates, *upper, *single]
+    for name in (*(columns or ()), *others):
         if name not in header:
             raise InvalidData(f"{path}: {unknown_name(name, header, 'column')}")
-    chosen = tuple(columns) if columns is not None else tuple(h for h in header if h != label)
+    chosen = tuple(h for h in header if h not in others) if columns is None else tuple(columns)
     if not chosen:
-        raise InvalidData(f"{path}: no measurement column is left beside the label {label!r}")
-    values = np.empty((len(lines), len(chosen)))
-    for j, name in enumerate(chosen):
-        values[:, j] = _numbers(path, name, header.index(name), lines)
+        besides = " and ".join(map(repr, others))
+        what = "the label" if others == [label] else "the other columns,"
+        raise InvalidData(f"{path}: no measurement column is left beside {what} {besides}")
+    if upper and len(upper) != len(chosen):
+        raise InvalidData(f"{path}: {len(upper)} upper ends for {len(chosen)} columns")
+
+    def read(names: Sequence[str], open_ends: bool = False) -> npt.NDArray[np.float64]:
+        read = [_numbers(path, name, header.index(name), lines, open_ends) for name in names]
+        return np.column_stack(read)
+
+    extras: dict[str, npt.NDArray[Any]] = {}
+    if covariates:
+        extras["covariates"] = read(covariates)
+        _check_whole(path, covariates, extras["covariates"], lines)
+    if upper:
+        extras["upper"] = read(upper, open_ends=True)
+    if sequence is not None:
+        extras["lengths"] = _lengths(path, sequence, header.index(sequence), lines)
     labels = None if label is None else _classes(path, label, header.index(label), lines)
-    return Dataset(values=values, columns=chosen, labels=labels)
+    return Dataset(read(chosen, open_ends=bool(upper)), chosen, labels, extras=extras)
 
 
 def _read_lines(path: str | Path) -> tuple[list[str], Lines]:
@@ -98,7 +128,35 @@ def _check_header(path: str | Path, header: list[str]) -> None:
         )
 
 
-def _numbers(path: str | Path, name: str, position: int, lines: Lines) -> npt.NDArray[np.float64]:
+def _check_whole(
+    path: str | Path, names: Sequence[str], values: npt.NDArray[np.float64], lines: Lines
+) -> None:
+    if np.isnan(values).any():
+        row, column = np.argwhere(np.isnan(values))[0]
+        raise InvalidData(
+            f"{path}: line {lines[row][0]}, covariate {names[column]!r}: is missing (only "
+            "measurements may have missing cells)"
+        )
+
+
+def _lengths(path: str | Path, name: str, position: int, lines: Lines) -> npt.NDArray[np.int64]:
+    """Lengths of the runs of equal names."""
+    lengths: dict[str, int] = {}
+    last = None
+    for line, row in lines:
+        text = row[position]
+        if text in lengths and text != last:
+            raise InvalidData(
+                f"{path}: line {line}, column {name!r}: sequence {text!r} goes on after another one"
+            )
+        lengths[text] = lengths.get(text, 0) + 1
+        last = text
+    return np.array(list(lengths.values()), dtype=np.int64)
+
+
+def _numbers(
+    path: str | Path, name: str, position: int, lines: Lines, open_ends: bool
+) -> npt.NDArray[np.float64]:
     values = np.empty(len(lines))
     for i, (line, row) in enumerate(lines):
         number = _as_number(row[position])
@@ -107,7 +165,7 @@ def _numbers(path: str | Path, name: str, position: int, lines: Lines) -> npt.ND
                 f"{path}: line {line}, column {name!r}: {row[position]!r} is not a number "
                 "(a missing value is an empty field, NA or NaN)"
             )
-        if math.isinf(number):
+        if math.isinf(number) and not open_ends:
             raise InvalidData(
                 f"{path}: line {line}, column {name!r}: {row[position]!r} is not finite"
             )

@@ -25,7 +25,7 @@ GENERATORS: dict[str, Generator] = {
 
 DATASET_KEYS: dict[str, tuple[str, ...]] = {
     "table": (),
-    "csv": ("columns", "label"),
+    "csv": ("columns", "label", "covariates", "upper", "sequence"),
     "generator": tuple(sorted({key for g in GENERATORS.values() for key in g.schema})),
 }
 """The kinds of dataset, and the other settings that each takes."""
@@ -37,7 +37,7 @@ def check_spec(spec: Mapping[str, Any]) -> Mistakes:
     Parameters
     ----------
     spec : mapping
-        Exactly one of ``{table: name}``, ``{csv: path, columns: [...], label: name}`` and
+        Exactly one of ``{table: name}``, ``{csv: path, columns: [...], label: name, ...}`` and
         ``{generator: name, ...}`` with the generator's settings.
 
     Returns
@@ -88,11 +88,16 @@ def describe_dataset(spec: Mapping[str, Any]) -> DatasetInfo:
         observed = (table.n,) * table.d
         classes = len(table.classes) or None
         return DatasetInfo(table.n, table.d, table.columns, classes, False, observed)
-    data = read_csv(spec["csv"], spec.get("columns"), spec.get("label"))
+    data = _read(spec)
     n, d = data.values.shape
     classes = None if data.labels is None else int(data.labels.max()) + 1
-    counts = tuple(int(count) for count in np.isfinite(data.values).sum(axis=0))
-    return DatasetInfo(n, d, data.columns, classes, False, counts)
+    counts = tuple(int(count) for count in (~np.isnan(data.values)).sum(axis=0))
+    return DatasetInfo(n, d, data.columns, classes, False, counts, tuple(data.extras))
+
+
+def _read(spec: Mapping[str, Any]) -> Dataset:
+    given = {key: spec[key] for key in DATASET_KEYS["csv"] if spec.get(key) is not None}
+    return read_csv(spec["csv"], **given)
 
 
 def draw_dataset(
@@ -125,7 +130,7 @@ def draw_dataset(
     if "table" in spec:
         return load_table(spec["table"])
     if "csv" in spec:
-        return read_csv(spec["csv"], spec.get("columns"), spec.get("label"))
+        return _read(spec)
     generator = GENERATORS[spec["generator"]]
     if truth is None and parameter_rng is not None:
         truth = generator.draw_truth(spec, parameter_rng)
@@ -162,20 +167,39 @@ def _without_kind(spec: Mapping[str, Any], kinds: list[str]) -> Mistakes:
 
 def _check_csv(spec: Mapping[str, Any]) -> Mistakes:
     mistakes: Mistakes = []
-    path, columns, label = spec["csv"], spec.get("columns"), spec.get("label")
-    if not (isinstance(path, str) and path):
-        mistakes.append(("csv", f"{path!r} is not the path of a file"))
-    if columns is not None:
-        names = columns if isinstance(columns, list | tuple) else []
-        if not names or not all(isinstance(name, str) for name in names):
-            mistakes.append(("columns", f"{columns!r} is not a list of column names"))
-        elif len(set(names)) < len(names):
-            mistakes.append(("columns", f"{list(names)} names a column twice"))
-        elif label in names:
-            mistakes.append(("label", f"{label!r} is also among the measurement columns"))
-    if label is not None and not isinstance(label, str):
-        mistakes.append(("label", f"{label!r} is not the name of a column"))
+    if not (isinstance(spec["csv"], str) and spec["csv"]):
+        mistakes.append(("csv", f"{spec['csv']!r} is not the path of a file"))
+    used: dict[str, str] = {}
+    for key in DATASET_KEYS["csv"]:
+        given = spec.get(key)
+        if given is None:
+            continue
+        if key in ("label", "sequence"):
+            if not isinstance(given, str):
+                mistakes.append((key, f"{given!r} is not the name of a column"))
+                continue
+            names = [given]
+        else:
+            names = list(given) if isinstance(given, list | tuple) else []
+            if not names or not all(isinstance(name, str) for name in names):
+                mistakes.append((key, f"{given!r} is not a list of column names"))
+                continue
+            if len(set(names)) < len(names):
+                mistakes.append((key, f"{names} names a column twice"))
+        for name in dict.fromkeys(names):
+            if name in used:
+                mistakes.append((key, f"{name!r} is also among the {used[name]}"))
+            used.setdefault(name, _CSV_ROLES[key])
     return mistakes
+
+
+_CSV_ROLES = {
+    "columns": "measurement columns",
+    "label": "labels",
+    "covariates": "covariates",
+    "upper": "upper ends",
+    "sequence": "names of sequences",
+}
 
 
 def _require_sound(spec: Mapping[str, Any]) -> None:

@@ -147,4 +147,4 @@ def _resolve(module: str, name: str | None) -> Path | None:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     return _resolve(node.module, alias.name)
-    return None if parts[1] in REGISTRIES else package
+    return None if len(parts) == 2 and parts[1] in REGISTRIES else package

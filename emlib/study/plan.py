@@ -129,10 +129,11 @@ def n_jobs(blocks: list[grid.Block]) -> int:
 
 def _fit_seconds(study: Mapping[str, Any], dataset: str, model: str) -> float:
     from emlib.datasets import describe_dataset
+    from emlib.models import make_model
 
     info = describe_dataset(study["datasets"][dataset])
-    components = study["models"][model]["settings"].get("n_components", 1)
-    units = info.n * info.d**2 * components
+    spec = study["models"][model]
+    units = info.n * info.d**2 * make_model(spec["family"], spec["settings"]).n_components
     return E_STEPS_PER_FIT * (SECONDS_PER_E_STEP + SECONDS_PER_UNIT * units)
 
 

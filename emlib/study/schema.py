@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from emlib.datasets import GENERATORS, MECHANISMS, TABLES
+from emlib.datasets import DATASET_KEYS, GENERATORS, MECHANISMS, TABLES
 from emlib.datasets.settings import REQUIRED, Setting
 from emlib.study import components
 from emlib.study.config import Config
@@ -44,17 +44,19 @@ def _object(properties: Schema, required: list[str] | None = None) -> Schema:
 
 
 def _datasets() -> Schema:
-    strings = {"type": "array", "items": {"type": "string"}}
+    name = {"type": "string"}
+    strings = {"type": "array", "items": name}
     table = {"enum": list(TABLES), "description": "A real table that comes with emlib."}
     csv = {"type": "string", "description": "Path of a CSV file, from the working folder."}
+    own = {key: name if key in ("label", "sequence") else strings for key in DATASET_KEYS["csv"]}
     kinds = [
         _object({"table": table}, ["table"]),
-        _object({"csv": csv, "columns": strings, "label": {"type": "string"}}, ["csv"]),
+        _object({"csv": csv, **own}, ["csv"]),
     ]
-    for name, generator in GENERATORS.items():
+    for family, generator in GENERATORS.items():
         settings = {key: _generator_setting(setting) for key, setting in generator.schema.items()}
         needed = [key for key, one in generator.schema.items() if one.default is REQUIRED]
-        kinds.append(_object({"generator": {"const": name}, **settings}, ["generator", *needed]))
+        kinds.append(_object({"generator": {"const": family}, **settings}, ["generator", *needed]))
     return {"anyOf": kinds}
 
 

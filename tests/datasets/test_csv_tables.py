@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emlib.datasets import describe_dataset, draw_dataset
+from emlib.datasets import check_spec, describe_dataset, draw_dataset
 from emlib.errors import ConfigError, InvalidData
 
 GOOD = "width,length,kind\n1,2.5,b\n2,,a\nNA,1e3,a\n4,nan,b\n"
@@ -109,3 +109,51 @@ def test_wrong_settings_are_refused_before_the_file_is_opened(settings, message)
     with pytest.raises(ConfigError) as error:
         draw_dataset({"csv": "own.csv", **settings})
     assert message in str(error.value)
+
+
+SERIES = "day,who,y,top,x\n1,a,1,1,0.5\n2,a,-inf,3,1.5\n1,b,4,4,2\n2,b,,,1\n3,b,2,inf,0\n"
+ROLES = {"columns": ["y"], "covariates": ["x", "day"], "upper": ["top"], "sequence": "who"}
+
+
+def test_covariates_upper_ends_and_sequences_are_read_beside_the_measurements(read):
+    data = read(SERIES, **ROLES)
+    np.testing.assert_array_equal(data.values.ravel(), [1, -np.inf, 4, np.nan, 2])
+    np.testing.assert_array_equal(data.extras["upper"].ravel(), [1, 3, 4, np.nan, np.inf])
+    np.testing.assert_array_equal(data.extras["covariates"][:, 0], [0.5, 1.5, 2, 1, 0])
+    assert data.extras["lengths"].tolist() == [2, 3]
+    info = describe_dataset({"csv": "own.csv", **ROLES})
+    assert set(info.extras) == {"covariates", "upper", "lengths"}
+    assert info.observed == (4,)
+
+
+def test_columns_with_another_role_are_no_measurements(read):
+    text = SERIES.replace("-inf", "0").replace("inf", "9")
+    assert read(text, sequence="who", covariates=["x"]).columns == ("day", "y", "top")
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        ("y,x\n1,2\n2,\n3,5\n", {"covariates": ["x"]}, "line 3, covariate 'x': is missing"),
+        ("y,s\n1,a\n2,b\n3,a\n", {"sequence": "s"}, "line 4, column 's': sequence 'a' goes on"),
+        ("y,z,u\n1,2,3\n2,3,4\n", {"upper": ["u"]}, "1 upper ends for 2 columns"),
+        ("y,x\n1,2\n2,3\n", {"covariates": ["w"]}, "unknown column 'w'"),
+        ("s,x\n1,2\n2,3\n", {"covariates": ["x"], "sequence": "s"}, "no measurement column"),
+        ("y,x\n1,inf\n2,3\n", {"covariates": ["x"]}, "'inf' is not finite"),
+    ],
+)
+def test_what_extras_cannot_be_is_told_with_its_place(read, text, settings, message):
+    with pytest.raises(InvalidData) as caught:
+        read(text, **settings)
+    assert message in str(caught.value)
+
+
+def test_a_column_has_one_role():
+    spec = {"csv": "a.csv", "columns": ["y"], "covariates": ["x", "y"], "sequence": "x"}
+    assert check_spec(spec) == [
+        ("covariates", "'y' is also among the measurement columns"),
+        ("sequence", "'x' is also among the covariates"),
+    ]
+    assert check_spec({"csv": "a.csv", "covariates": "x"}) == [
+        ("covariates", "'x' is not a list of column names")
+    ]

@@ -33,6 +33,8 @@ class Family:
     complete_information: ClassVar[bool] = True
     """Whether the optimum of ``draw(n=150)`` is a regular one, its information comparable."""
 
+    draws_cells: ClassVar[bool] = True
+    """Whether the model draws missing cells, which an example may leave out."""
     completes_by_mean: ClassVar[bool] = True
     """Whether a completed cell is a conditional mean (not a most probable level)."""
 

@@ -265,7 +265,9 @@ def test_the_posterior_belongs_to_the_e_step(family, seed):
         assert posterior.responsibilities.sum(axis=1) == pytest.approx(np.ones(data.n))
 
 
-@every_family
+@pytest.mark.parametrize(
+    "family", [f for f in FAMILIES if f.draws_cells], ids=lambda family: family.name
+)
 def test_missing_cells_are_drawn_from_their_conditional_distribution(family):
     rng = np.random.default_rng(11)
     model, params, data = family.draw(rng, n=20, missing=0.3)

@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from emlib.datasets.censored_normal import CensoredNormalGenerator
 from emlib.datasets.csvfile import read_csv
 from emlib.datasets.dataset import Dataset, DatasetInfo, Truth
 from emlib.datasets.family import Generator
 from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator
+from emlib.datasets.grouped_multinomial import GroupedMultinomialGenerator
 from emlib.datasets.multivariate_normal import MultivariateNormalGenerator
 from emlib.datasets.naming import Mistakes, unknown_name
 from emlib.datasets.tables import TABLES, load_table
+from emlib.datasets.zero_inflated_poisson import ZeroInflatedPoissonGenerator
 from emlib.errors import ConfigError
 
 GENERATORS: dict[str, Generator] = {
@@ -19,6 +22,9 @@ GENERATORS: dict[str, Generator] = {
     for generator in (
         # one line a family; family.py says how to write one
         GaussianMixtureGenerator(),
+        CensoredNormalGenerator(),
+        GroupedMultinomialGenerator(),
+        ZeroInflatedPoissonGenerator(),
         MultivariateNormalGenerator(),
     )
 }

@@ -16,14 +16,26 @@ DEGENERATE_RATIO = 1e-10
 TINY = np.finfo(float).tiny
 
 
-def check_collapse(structure: Covariance, weights: Array, covariances: Array) -> None:
+UNRESOLVED = 1e-20
+"""Pooled over between-component variance where doubles no longer tell the rows of one component."""
+
+
+def check_collapse(
+    structure: Covariance, weights: Array, covariances: Array, means: Array | None = None
+) -> None:
     """Raise ``Degenerate`` where a covariance has no size next to the pooled one.
 
-    A matrix minus the bound times its yardstick is positive definite exactly where every
-    relative eigenvalue is above the bound.  The yardstick of the pooled matrix is its own
-    diagonal, so the rule knows no units.
+    Where all components collapse together in a column, the pooled one has no size next to the
+    distances of the ``means``.  A matrix minus the bound times its yardstick is positive definite
+    exactly where every relative eigenvalue is above the bound.  The yardstick of the pooled matrix
+    is its own diagonal, so the rule knows no units.
     """
     pooled = structure.pooled(weights, covariances)
+    if means is not None:
+        within = np.diagonal(pooled) if structure.dense else pooled
+        between = weights @ (means - weights @ means) ** 2
+        if (within <= UNRESOLVED * (between if within.ndim else between.mean())).any():
+            raise Degenerate("the pooled covariance collapsed next to the distances of the means")
     if not structure.dense:
         collapsed = covariances <= DEGENERATE_RATIO * pooled
         if collapsed.any():

@@ -171,7 +171,7 @@ class GaussianMixtureModel(Model):
                 scatter = prior.add_to(scatter, means, self.structure)
             dof = None if prior is None else prior.dof
             covariances = self.structure.m_step(counts, scatter, dof, params.covariances)
-            check_collapse(self.structure, weights, covariances)
+            check_collapse(self.structure, weights, covariances, means)
         return GaussianMixtureParams(weights, means, covariances)
 
     def q(self, stats: ComponentSums, params: GaussianMixtureParams) -> float:

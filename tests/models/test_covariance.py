@@ -205,6 +205,19 @@ def test_a_component_on_a_line_collapses_in_any_units_where_the_structure_lets_i
         assert any(word in end.message for word in ("singular", "collapsed"))
 
 
+@pytest.mark.parametrize("code", [code for code in CODES if code not in ("EII", "VII")])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_components_that_collapse_together_in_a_column_end_the_climb_soon(rng, code, scale):
+    """A column of two values: its missing cells keep the variances from being zero at once."""
+    x = np.column_stack([rng.normal(size=80), np.repeat([0.0, 1.0], 40)]) * scale
+    data = Table.from_array(np.where(rng.random(x.shape) < 0.3, np.nan, x))
+    model = GaussianMixtureModel(2, code)
+    start = model.start(data, np.eye(2)[(x[:, 1] > 0).astype(int)])
+    end = climb(model, data, start)
+    assert end.status == "degenerate"
+    assert end.n_iter < 150
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_one_column_knows_only_equal_and_varying_variances(rng, code):
     x = mixture_rows(rng, 100, 1, 2)

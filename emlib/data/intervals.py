@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +10,26 @@ from numpy.typing import ArrayLike, NDArray
 from emlib.data.regression import Regression
 from emlib.data.table import LARGEST_VALUE
 from emlib.errors import InvalidData
+
+
+class ExactFit(NamedTuple):
+    """Least squares of each column's exact cells on the design (1, covariates - their means).
+
+    Attributes
+    ----------
+    lines : ndarray of shape (d, 1 + p)
+    gram : ndarray of shape (d, 1 + p, 1 + p)
+        Weighted products of the design's lines, over exact cells.
+    cross : ndarray of shape (d, 1 + p)
+        Design times residuals: zero but for rounding.
+    second : ndarray of shape (d,)
+        Sums of squared residuals.
+    """
+
+    lines: NDArray[np.float64]
+    gram: NDArray[np.float64]
+    cross: NDArray[np.float64]
+    second: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +103,41 @@ class Intervals(Regression):
             middle = self.values + 0.5 * (self.upper - self.values)
         low, high = np.isneginf(self.values), np.isposinf(self.upper)
         return np.where(low, self.upper, np.where(high, self.values, middle))
+
+    @cached_property
+    def design(self) -> NDArray[np.float64]:
+        """The design (1, covariates - their means), shape (n, 1 + p)."""
+        return np.column_stack([np.ones(self.n), self.covariates - self.covariate_means])
+
+    @cached_property
+    def exact_fit(self) -> ExactFit:
+        """What a normal regression needs of the exact cells, whatever its parameters."""
+        parts = []
+        for j in range(self.d):
+            rows = self.observed[:, j]
+            design, y, w = self.design[rows], self.values[rows, j], self.weights[rows]
+            root = np.sqrt(w)
+            first = y[0] if len(y) else 0.0  # taken off first: y may be far from zero
+            line = np.linalg.lstsq(root[:, None] * design, root * (y - first), rcond=None)[0]
+            residual = y - first - design @ line
+            line[0] += first
+            gram = (design * w[:, None]).T @ design
+            parts.append((line, gram, (w * residual) @ design, w @ residual**2))
+        return ExactFit(*(np.stack(part) for part in zip(*parts, strict=True)))
+
+    @cached_property
+    def censored_rows(self) -> list[NDArray[np.int64]]:
+        """Numbers of the rows whose cell is censored, a list by column."""
+        return [np.flatnonzero(column) for column in self.censored.T]
+
+    @cached_property
+    def gram(self) -> NDArray[np.float64]:
+        """As in ``exact_fit``, over exact and censored cells."""
+        total = self.exact_fit.gram.copy()
+        for j, rows in enumerate(self.censored_rows):
+            design = self.design[rows]
+            total[j] += (design * self.weights[rows, None]).T @ design
+        return total
 
 
 def _check_ends(low: NDArray[np.float64], high: NDArray[np.float64], open_ends: bool) -> None:

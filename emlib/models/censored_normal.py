@@ -16,7 +16,7 @@ from emlib.data import Intervals
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Model, Posteriors, Step, is_unconstrained
 from emlib.models.censored_existence import why_no_maximum
-from emlib.models.lines import centred_design, directions, sampled_covariates
+from emlib.models.lines import directions, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.truncated import LOG_ROOT_TWO_PI, draw_truncated, truncated_moments
 
@@ -80,10 +80,13 @@ class CensoredSums:
         """``cross`` and ``second`` of the residuals from another regression."""
         slopes = params.coef - self.reference.coef
         heights = params.intercept - self.reference.intercept + slopes @ self.origin
-        move = np.column_stack([heights, slopes])
-        moved = np.einsum("jab,jb->ja", self.gram, move)
-        second = self.second - (move * (2.0 * self.cross - moved)).sum(axis=1)
-        return self.cross - moved, second
+        return moved_sums(self.gram, self.cross, self.second, np.column_stack([heights, slopes]))
+
+
+def moved_sums(gram: Array, cross: Array, second: Array, move: Array) -> tuple[Array, Array]:
+    """``cross`` and ``second`` of the residuals after each column's line has moved."""
+    moved = np.einsum("jab,jb->ja", gram, move)
+    return cross - moved, second - (move * (2.0 * cross - moved)).sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -117,16 +120,28 @@ class CensoredNormalModel(Model):
     ) -> CensoredSums:
         if posterior is not EXACT:
             raise NotImplementedError(f"{self.family}: there are no classes to temper or to draw")
-        loglik, residual, square = self._cells(params, data)
-        design = centred_design(data.covariates, data.covariate_means)
-        weights = data.weights[:, None] * (data.observed | data.censored)
-        gram = np.stack([(design * w[:, None]).T @ design for w in weights.T])
-        rows = loglik.sum(axis=1)
+        origin = data.covariate_means
+        lines = np.column_stack([params.intercept + params.coef @ origin, params.coef])
+        exact, scales = data.exact_fit, params.scales
+        cross, second = moved_sums(exact.gram, exact.cross, exact.second, lines - exact.lines)
+        squares = 0.5 * second / scales**2
+        constants = exact.gram[:, 0, 0] * (np.log(scales) + LOG_ROOT_TWO_PI)
+        loglik = -(squares + constants).sum()
+        magnitude = (squares + abs(constants)).sum()
+        for j, rows in enumerate(data.censored_rows):
+            design, weights = data.design[rows], data.weights[rows]
+            means = design @ lines[j]
+            low, high = data.values[rows, j], data.upper[rows, j]
+            log_chance, z, square = truncated_moments(
+                (low - means) / scales[j], (high - means) / scales[j]
+            )
+            cross[j] += scales[j] * ((weights * z) @ design)
+            second[j] += scales[j] ** 2 * (weights @ square)
+            loglik += weights @ log_chance
+            magnitude -= weights @ log_chance
         return CensoredSums(
-            params, data.covariate_means, gram, (weights * residual).T @ design,
-            (weights * square).sum(axis=0), float(data.weights @ rows),
-            float(data.weights @ abs(rows)),
-        )  # fmt: skip
+            params, origin, data.gram, cross, second, float(loglik), float(magnitude)
+        )
 
     def m_step(
         self,

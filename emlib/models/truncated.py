@@ -35,8 +35,13 @@ def truncated_moments(low: Array, high: Array) -> tuple[Array, Array, Array]:
         width, middle = far - near, 0.5 * (near + far)
         drop = width * middle  # of the log density between the two ends
         narrow = (width <= _WIDEST) & (drop <= _DROP)
+    ended = far < np.inf
+    if not ended.any():
+        log_probability, mean, square = _open(near)
+        return log_probability, np.where(flip, -mean, mean), square
     log_probability, mean, square = np.empty((3, len(near)))
-    for part, moments in ((narrow, _narrow), (~narrow, _wide)):
+    log_probability[~ended], mean[~ended], square[~ended] = _open(near[~ended])
+    for part, moments in ((ended & narrow, _narrow), (ended & ~narrow, _wide)):
         log_probability[part], mean[part], square[part] = moments(near[part], far[part], drop[part])
     return log_probability, np.where(flip, -mean, mean), square
 
@@ -54,6 +59,13 @@ def _reflected(low: Array, high: Array) -> tuple[NDArray[np.bool_], Array, Array
     """The limits with the end nearer to zero first, on the positive side where both are on one."""
     flip = low + high < 0
     return flip, np.where(flip, -high, low), np.where(flip, -low, high)
+
+
+def _open(near: Array) -> tuple[Array, Array, Array]:
+    """Without a far end: the inverse of Mills' ratio."""
+    with np.errstate(over="ignore"):
+        hazard = math.sqrt(2.0 / math.pi) / erfcx(near * math.sqrt(0.5))
+    return log_ndtr(-near), hazard, 1.0 + near * hazard
 
 
 def _narrow(near: Array, far: Array, drop: Array) -> tuple[Array, Array, Array]:
@@ -76,20 +88,15 @@ def _wide(near: Array, far: Array, drop: Array) -> tuple[Array, Array, Array]:
     at_a, at_b = _density(a), _density(b)
     log_probability[across] = np.log(probability)
     mean[across] = -at_a * np.expm1(-drop[across]) / probability
-    square[across] = 1.0 + (_times(a, at_a) - _times(b, at_b)) / probability
+    square[across] = 1.0 + (a * at_a - b * at_b) / probability
     a, b, fall = near[~across], far[~across], np.exp(-drop[~across])
     tail = math.sqrt(0.5 * math.pi) * erfcx(a * root)  # over the density at a
     rest = 1.0 - fall * erfcx(b * root) / erfcx(a * root)
     log_probability[~across] = log_ndtr(-a) + np.log(rest)
     mean[~across] = (1.0 - fall) / (tail * rest)
-    square[~across] = 1.0 + (a - _times(b, fall)) / (tail * rest)
+    square[~across] = 1.0 + (a - b * fall) / (tail * rest)
     return log_probability, mean, square
 
 
 def _density(z: Array) -> Array:
     return np.exp(-0.5 * z**2 - LOG_ROOT_TWO_PI)
-
-
-def _times(z: Array, density: Array) -> Array:
-    """z times its density, 0 at infinity."""
-    return np.where(density > 0, np.where(np.isfinite(z), z, 0.0) * density, 0.0)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from emlib.estimators.censored_normal import CensoredNormal
     from emlib.estimators.gaussian_mixture import GaussianMixture
     from emlib.estimators.grouped_multinomial import GroupedMultinomial
+    from emlib.estimators.hmm import CategoricalHMM, GaussianHMM, MixtureHMM, PoissonHMM
     from emlib.estimators.multivariate_normal import MultivariateNormal
     from emlib.estimators.zero_inflated_poisson import ZeroInflatedPoisson
     from emlib.selection import select
@@ -17,19 +18,27 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "CategoricalHMM": "emlib.estimators.hmm",
     "CensoredNormal": "emlib.estimators.censored_normal",
+    "GaussianHMM": "emlib.estimators.hmm",
     "GaussianMixture": "emlib.estimators.gaussian_mixture",
     "GroupedMultinomial": "emlib.estimators.grouped_multinomial",
+    "MixtureHMM": "emlib.estimators.hmm",
     "MultivariateNormal": "emlib.estimators.multivariate_normal",
+    "PoissonHMM": "emlib.estimators.hmm",
     "select": "emlib.selection",
     "ZeroInflatedPoisson": "emlib.estimators.zero_inflated_poisson",
 }
 
 __all__ = [
+    "CategoricalHMM",
     "CensoredNormal",
+    "GaussianHMM",
     "GaussianMixture",
     "GroupedMultinomial",
+    "MixtureHMM",
     "MultivariateNormal",
+    "PoissonHMM",
     "ZeroInflatedPoisson",
     "__version__",
     "select",

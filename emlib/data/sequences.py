@@ -1,6 +1,7 @@
 """Sequences: time steps with holes, in their order; whole sequences are the independent units."""
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,3 +79,22 @@ class Sequences(Table):
         """The same sequences with other weights, one a sequence."""
         weights = checked_weights(unit_weights, self.n_sequences)
         return replace(self, weights=np.repeat(weights, self.lengths))
+
+    @cached_property
+    def seen_sequences(self) -> NDArray[np.bool_]:
+        """True for sequences with an observed cell, shape (n_sequences,)."""
+        seen = self.observed.any(axis=1)
+        return np.asarray(np.logical_or.reduceat(seen, self.offsets[:-1]))
+
+    @cached_property
+    def steps(self) -> NDArray[np.int64]:
+        """Numbers of all time steps, shape (n,)."""
+        return np.arange(self.n)
+
+    @cached_property
+    def distinct(self) -> tuple[Table, NDArray[np.int64]]:
+        """The distinct time steps, holes included, and each step's number among them (n,)."""
+        canonical = np.ascontiguousarray(np.where(self.observed, self.values + 0.0, np.nan))
+        keys = canonical.view(np.dtype((np.void, canonical.strides[0]))).ravel()
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        return Table.from_array(self.values[first]), inverse.astype(np.int64)

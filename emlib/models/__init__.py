@@ -6,6 +6,12 @@ from emlib.models.base import Degenerate, Diagnosis, Model, Stats, Step
 from emlib.models.censored_normal import CensoredNormalModel
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 from emlib.models.grouped_multinomial import GroupedMultinomialModel
+from emlib.models.hmm import (
+    CategoricalHMMModel,
+    GaussianHMMModel,
+    MixtureHMMModel,
+    PoissonHMMModel,
+)
 from emlib.models.multivariate_normal import MultivariateNormalModel
 from emlib.models.zero_inflated_poisson import ZeroInflatedPoissonModel
 
@@ -17,6 +23,10 @@ FAMILIES: dict[str, type[Model]] = {
         MultivariateNormalModel,
         GroupedMultinomialModel,
         ZeroInflatedPoissonModel,
+        GaussianHMMModel,
+        PoissonHMMModel,
+        CategoricalHMMModel,
+        MixtureHMMModel,
     )
 }
 

@@ -1,0 +1,236 @@
+"""Compiled passes of Gaussian emissions: densities by state, and sums given the states' shares.
+
+Formulas and order of sums as in ``gaussian``; what differs is that the shares come from outside,
+from a chain.  Arrays by state are padded to the width of ``chain``.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from emlib.kernels.chain import LANES
+from emlib.kernels.gaussian import BLOCK_ROWS, LOG_2PI, complete_row, complete_rows, dot
+
+CHUNK_ROWS = 1024
+
+
+@njit(cache=True)
+def dense_log_densities(
+    values, order, groups, columns_of_pattern, observed_counts, means, whiten, log_norm, out
+):
+    """Log densities of the observed cells into ``out`` (n, >= K); 0 without any."""
+    n_components, d = means.shape
+    tied = log_norm.shape[1] == 1
+    deviations = np.zeros((d, BLOCK_ROWS))
+    distances = np.zeros(BLOCK_ROWS)
+    scratch = np.zeros(BLOCK_ROWS)
+    for g in range(groups.shape[0]):
+        p = groups[g, 1]
+        m = observed_counts[p]
+        columns = columns_of_pattern[p]
+        for begin in range(groups[g, 2], groups[g, 3], BLOCK_ROWS):
+            rows = order[begin : min(begin + BLOCK_ROWS, groups[g, 3])]
+            for k in range(n_components):
+                c = 0 if tied else k
+                complete_rows(
+                    values, rows, columns, m, means[k], whiten[p, c], deviations, distances, scratch
+                )
+                for i in range(rows.shape[0]):
+                    out[rows[i], k] = log_norm[p, c] - 0.5 * distances[i]
+
+
+@njit(cache=True)
+def dense_sums(
+    values, order, groups, columns_of_pattern, observed_counts, means, whiten, conditional, shares
+):
+    """Sums about ``means`` of the completed rows: counts (K,), first (K, d), second (K, d, d).
+
+    Rows without an observed cell count for nothing.
+    """
+    n_components, d = means.shape
+    tied = conditional.shape[1] == 1
+    counts = np.zeros(n_components)
+    first = np.zeros((n_components, d))
+    second = np.zeros((n_components, d, d))
+    group_first = np.zeros(d)
+    group_second = np.zeros((d, d))
+    deviations = np.zeros((d, BLOCK_ROWS))
+    distances = np.zeros(BLOCK_ROWS)
+    scratch = np.zeros(BLOCK_ROWS)
+    for g in range(groups.shape[0]):
+        p = groups[g, 1]
+        m = observed_counts[p]
+        if m == 0:
+            continue
+        columns = columns_of_pattern[p]
+        for k in range(n_components):
+            count = 0.0
+            group_first[:] = 0.0
+            group_second[:] = 0.0
+            for begin in range(groups[g, 2], groups[g, 3], BLOCK_ROWS):
+                rows = order[begin : min(begin + BLOCK_ROWS, groups[g, 3])]
+                n = rows.shape[0]
+                complete_rows(
+                    values, rows, columns, m, means[k], whiten[p, 0 if tied else k],
+                    deviations, distances, scratch,
+                )  # fmt: skip
+                for i in range(n):
+                    count += shares[rows[i], k]
+                for a in range(d):
+                    for i in range(n):
+                        scratch[i] = shares[rows[i], k] * deviations[a, i]
+                        group_first[a] += scratch[i]
+                    for b in range(a + 1):
+                        group_second[a, b] += dot(scratch, deviations[b], n)
+            counts[k] += count
+            block = conditional[p, 0 if tied else k]
+            for a in range(d):
+                first[k, columns[a]] += group_first[a]
+                for b in range(a + 1):
+                    total = group_second[a, b]
+                    if b >= m:
+                        total += count * block[a - m, b - m]
+                    second[k, max(columns[a], columns[b]), min(columns[a], columns[b])] += total
+    for k in range(n_components):
+        for a in range(d):
+            for b in range(a):
+                second[k, b, a] = second[k, a, b]
+    return counts, first, second
+
+
+@njit(cache=True)
+def diagonal_log_densities(values, means, variances, out):
+    """As ``dense_log_densities`` for independent columns: means, variances (d, width).
+
+    ``out`` (n, width) comes with 0 for states and -inf for the padding.
+    """
+    d, width = means.shape
+    log_norm = np.empty((d, width))
+    precision = np.empty((d, width))
+    for c in range(d):
+        for k in range(width):
+            log_norm[c, k] = -0.5 * (LOG_2PI + math.log(variances[c, k]))
+            precision[c, k] = 0.5 / variances[c, k]
+    for i in range(values.shape[0]):
+        for c in range(d):
+            x = values[i, c]
+            if np.isnan(x):
+                continue
+            for block in range(0, width, LANES):
+                for lane in range(LANES):
+                    k = block + lane
+                    deviation = x - means[c, k]
+                    out[i, k] += log_norm[c, k] - deviation * deviation * precision[c, k]
+
+
+@njit(cache=True)
+def diagonal_sums(values, means, variances, shares):
+    """As ``dense_sums`` for independent columns: counts (width,), first and second (d, width)."""
+    d, width = means.shape
+    counts = np.zeros(width)
+    first = np.zeros((d, width))
+    second = np.zeros((d, width))
+    chunk_counts = np.zeros(width)
+    chunk_first = np.zeros((d, width))
+    chunk_second = np.zeros((d, width))
+    n = values.shape[0]
+    for begin in range(0, n, CHUNK_ROWS):
+        chunk_counts[:] = 0.0
+        chunk_first[:] = 0.0
+        chunk_second[:] = 0.0
+        for i in range(begin, min(begin + CHUNK_ROWS, n)):
+            seen = 0
+            for c in range(d):
+                x = values[i, c]
+                if np.isnan(x):
+                    continue
+                seen += 1
+                for block in range(0, width, LANES):
+                    for lane in range(LANES):
+                        k = block + lane
+                        deviation = x - means[c, k]
+                        moment = shares[i, k] * deviation
+                        chunk_first[c, k] += moment
+                        chunk_second[c, k] += moment * deviation
+            if seen == 0:
+                continue
+            for block in range(0, width, LANES):
+                for lane in range(LANES):
+                    chunk_counts[block + lane] += shares[i, block + lane]
+            if seen == d:
+                continue
+            for c in range(d):
+                if np.isnan(values[i, c]):
+                    for k in range(width):
+                        chunk_second[c, k] += shares[i, k] * variances[c, k]
+        counts += chunk_counts
+        first += chunk_first
+        second += chunk_second
+    return counts, first, second
+
+
+@njit(cache=True)
+def expected_rows(
+    values, order, groups, columns_of_pattern, observed_counts, responsibilities, means, whiten
+):
+    """Rows with their missing cells at the conditional expectation given the shares (n, K)."""
+    n_components, d = means.shape
+    completed = values.copy()
+    deviation = np.zeros(d)
+    for g in range(groups.shape[0]):
+        p = groups[g, 1]
+        m = observed_counts[p]
+        if m == d:
+            continue
+        columns = columns_of_pattern[p]
+        for position in range(groups[g, 2], groups[g, 3]):
+            i = order[position]
+            for a in range(m, d):
+                completed[i, columns[a]] = 0.0
+            for k in range(n_components):
+                c = k if whiten.shape[1] > 1 else 0
+                complete_row(values[i], columns, m, means[k], whiten[p, c], deviation)
+                for a in range(m, d):
+                    j = columns[a]
+                    completed[i, j] += responsibilities[i, k] * (means[k, j] + deviation[j])
+    return completed
+
+
+@njit(cache=True)
+def mix_components(component_logs, log_weights, out):
+    """Log densities of mixtures: components (n, >= K M), weights (K, M), ``out`` (n, >= K)."""
+    n_states, n_mix = log_weights.shape
+    for i in range(component_logs.shape[0]):
+        for k in range(n_states):
+            peak = -math.inf
+            for m in range(n_mix):
+                peak = max(peak, log_weights[k, m] + component_logs[i, k * n_mix + m])
+            if peak == -math.inf:
+                out[i, k] = peak
+                continue
+            total = 0.0
+            for m in range(n_mix):
+                total += math.exp(log_weights[k, m] + component_logs[i, k * n_mix + m] - peak)
+            out[i, k] = peak + math.log(total)
+
+
+@njit(cache=True)
+def divide_shares(component_logs, log_weights, shares):
+    """Turn ``component_logs`` into the components' parts of the states' shares, in place."""
+    n_states, n_mix = log_weights.shape
+    for i in range(component_logs.shape[0]):
+        for k in range(n_states):
+            parts = component_logs[i, k * n_mix : (k + 1) * n_mix]
+            peak = -math.inf
+            for m in range(n_mix):
+                parts[m] += log_weights[k, m]
+                peak = max(peak, parts[m])
+            total = 0.0
+            for m in range(n_mix):
+                parts[m] = math.exp(parts[m] - peak) if peak > -math.inf else 0.0
+                total += parts[m]
+            for m in range(n_mix):
+                parts[m] *= shares[i, k] / total if total > 0.0 else 0.0
+        for j in range(n_states * n_mix, component_logs.shape[1]):
+            component_logs[i, j] = 0.0

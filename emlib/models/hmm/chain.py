@@ -1,0 +1,241 @@
+"""The hidden chain: where a sequence starts, how it moves; it never knows what is emitted.
+
+Rabiner (1989), equations 40a and 40b; with the first state tied to the chain Zucchini and
+MacDonald (2009), section 4.2.4.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from emlib.data import Sequences
+from emlib.models.hmm.stationary import maximize_tied, stationary_distribution
+from emlib.models.posterior import Posterior
+from emlib.models.simplex import pack_simplex, unpack_simplex
+
+Array = NDArray[np.float64]
+
+STARTS = ("free", "stationary")
+
+
+@dataclass(frozen=True, eq=False)
+class ChainSums:
+    """Expected counts: of first states (K,), and of pairs of states in a row (K, K)."""
+
+    initial: Array
+    transitions: Array
+
+    def __add__(self, other: "ChainSums") -> "ChainSums":
+        return ChainSums(self.initial + other.initial, self.transitions + other.transitions)
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothed:
+    """What a pass over all sequences gives.
+
+    Attributes
+    ----------
+    sums : ChainSums
+    shares : ndarray of shape (m, width)
+        Weighted posterior probabilities of the states, added up by line of the table of
+        densities; zero in the padding.
+    increments : ndarray of shape (n,)
+        Log density of each step given those before; -inf from an impossible step on.
+    """
+
+    sums: ChainSums
+    shares: Array
+    increments: Array
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain of ``n_states`` whose first state is free, or drawn from where the chain settles."""
+
+    n_states: int
+    startprob: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n_states, int | np.integer) or self.n_states < 1:
+            raise ValueError(f"n_states: {self.n_states!r} is not a positive integer")
+        if self.startprob not in STARTS:
+            raise ValueError(f"startprob: {self.startprob!r} is not one of {', '.join(STARTS)}")
+
+    @property
+    def tied(self) -> bool:
+        """Whether the first state follows from the transitions."""
+        return self.startprob == "stationary"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Parameters that move of their own."""
+        return frozenset({"transmat"} if self.tied else {"startprob", "transmat"})
+
+    @property
+    def n_free(self) -> int:
+        """Number of free parameters."""
+        k = self.n_states
+        return k * (k - 1) + (0 if self.tied else k - 1)
+
+    def smooth(
+        self,
+        params: Any,
+        log_densities: Array,
+        rows: NDArray[np.int64],
+        data: Sequences,
+        weights: Array,
+        posterior: Posterior,
+    ) -> Smoothed:
+        """Posterior of the states given densities (m, width) that steps point into (n,)."""
+        if posterior.rng is not None:
+            return self._drawn(params, log_densities, rows, data, weights, posterior)
+        if posterior.beta == np.inf:
+            return self._hard(params, log_densities, rows, data, weights)
+        exact = _smooth(params.startprob, params.transmat, log_densities, rows, data, weights)
+        if posterior.beta == 1.0:
+            return exact
+        # The posterior of a whole path, to a power: each of its factors to that power.
+        tempered = _smooth(
+            params.startprob**posterior.beta, params.transmat**posterior.beta,
+            posterior.beta * log_densities, rows, data, weights,
+        )  # fmt: skip
+        return Smoothed(tempered.sums, tempered.shares, exact.increments)
+
+    def m_step(self, sums: ChainSums, params: Any, free: frozenset[str]) -> tuple[Array, Array]:
+        """Initial and transition probabilities; states without counts keep theirs."""
+        startprob, transmat = params.startprob, params.transmat
+        if self.tied:
+            if "transmat" in free:
+                transmat = maximize_tied(sums.initial, sums.transitions, transmat)
+                startprob = stationary_distribution(transmat)
+            return startprob, transmat
+        if "transmat" in free:
+            transmat = shares_of(sums.transitions, transmat)
+        if "startprob" in free:
+            startprob = shares_of(sums.initial, startprob)
+        return startprob, transmat
+
+    def q(self, sums: ChainSums, params: Any) -> float:
+        """Rabiner's auxiliary function, the terms of the chain."""
+        first = xlogy(sums.initial, params.startprob).sum()
+        return float(first + xlogy(sums.transitions, params.transmat).sum())
+
+    def start(self, data: Sequences, responsibilities: Array) -> tuple[Array, Array]:
+        """From soft counts of first states and of pairs, with one count more a line, spread."""
+        from emlib.kernels.chain import count_pairs
+
+        k = self.n_states
+        seen = np.any(data.observed, axis=1, keepdims=True)
+        r = np.ascontiguousarray(np.where(seen, responsibilities, 1.0 / k))
+        weights = data.unit_weights * data.seen_sequences
+        pairs = count_pairs(r, data.offsets, weights) + 1.0 / k
+        transmat = pairs / pairs.sum(axis=1, keepdims=True)
+        if self.tied:
+            return stationary_distribution(transmat), transmat
+        first = weights @ r[data.offsets[:-1]] + 1.0 / k
+        return first / first.sum(), transmat
+
+    def pack(self, params: Any, unconstrained: bool, around: Any) -> Array:
+        """Coordinates of the probabilities that move of their own."""
+        transmat = pack_simplex(params.transmat, unconstrained, around.transmat)
+        if self.tied:
+            return transmat
+        startprob = pack_simplex(params.startprob, unconstrained, around.startprob)
+        return np.concatenate([startprob, transmat])
+
+    def unpack(self, vector: Array, around: Any, unconstrained: bool) -> tuple[Array, Array]:
+        """Inverse of ``pack``."""
+        at = 0 if self.tied else self.n_states - 1
+        transmat = unpack_simplex(vector[at:], around.transmat, unconstrained)
+        if self.tied:
+            return stationary_distribution(transmat), transmat
+        return unpack_simplex(vector[:at], around.startprob, unconstrained), transmat
+
+    def _hard(
+        self, params: Any, log_densities: Array, rows: Any, data: Sequences, weights: Array
+    ) -> Smoothed:
+        from emlib.kernels.chain import viterbi
+
+        logs = np.ascontiguousarray(log_densities[:, : self.n_states])
+        path, _ = viterbi(logs, rows, data.offsets, log(params.startprob), log(params.transmat))
+        exact = _smooth(params.startprob, params.transmat, log_densities, rows, data, weights)
+        return self._counted(path, exact.increments, log_densities, rows, data, weights)
+
+    def _drawn(
+        self, params: Any, log_densities: Array, rows: Any, data: Sequences, weights: Array,
+        posterior: Posterior,
+    ) -> Smoothed:  # fmt: skip
+        path, increments = self.draw(params, log_densities, rows, data, posterior.uniforms(data.n))
+        return self._counted(path, increments, log_densities, rows, data, weights)
+
+    def draw(
+        self, params: Any, log_densities: Array, rows: Any, data: Sequences, uniforms: Array
+    ) -> tuple[NDArray[np.int64], Array]:
+        """Paths (n,) drawn from their posterior, and the increments of the loglik (n,)."""
+        from emlib.kernels.chain import draw_paths
+
+        logs = np.ascontiguousarray(log_densities[:, : self.n_states])
+        path, increments = draw_paths(
+            logs, rows, data.offsets, log(params.startprob), log(params.transmat), uniforms
+        )
+        return path, increments
+
+    def _counted(
+        self, path: Any, increments: Array, log_densities: Array, rows: Any, data: Sequences,
+        weights: Array,
+    ) -> Smoothed:  # fmt: skip
+        from emlib.kernels.chain import count_path
+
+        k = self.n_states
+        sums = ChainSums(np.zeros(k), np.zeros((k, k)))
+        shares = np.zeros(log_densities.shape)
+        count_path(path, rows, data.offsets, weights, shares, sums.initial, sums.transitions)
+        return Smoothed(sums, shares, increments)
+
+
+def padded_width(n_states: int) -> int:
+    """Number of columns that kernels see for ``n_states``."""
+    from emlib.kernels.chain import LANES
+
+    return -(-n_states // LANES) * LANES
+
+
+def log(probabilities: Array) -> Array:
+    """Natural log with log 0 = -inf."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)
+
+
+def shares_of(counts: Array, current: Array) -> Array:
+    """Counts as probabilities along the last axis; ``current`` ones where there are no counts."""
+    totals = counts.sum(axis=-1, keepdims=True)
+    safe = np.where(totals > 0, totals, 1.0)
+    return np.asarray(np.where(totals > 0, counts / safe, current))
+
+
+def _smooth(
+    startprob: Array, transmat: Array, log_densities: Array, rows: Any, data: Sequences,
+    weights: Array,
+) -> Smoothed:  # fmt: skip
+    from emlib.kernels.chain import relative_densities, smooth, smooth_in_logs
+
+    k, width = len(startprob), log_densities.shape[1]
+    start, moves = np.zeros(width), np.zeros((width, width))
+    start[:k], moves[:k, :k] = startprob, transmat
+    densities, peaks = np.empty_like(log_densities), np.empty(len(log_densities))
+    relative_densities(log_densities, densities, peaks)
+    np.exp(densities, out=densities)
+    shares, initial, pairs, scales, left = smooth(
+        densities, log_densities, rows, data.offsets, weights, start, moves, k
+    )
+    sums = ChainSums(initial[:k].copy(), pairs[:k, :k] * transmat)
+    increments = np.log(scales) + peaks[rows]
+    if left.any():
+        smooth_in_logs(
+            np.ascontiguousarray(log_densities[:, :k]), rows, data.offsets, weights, left,
+            log(startprob), log(transmat), shares, sums.initial, sums.transitions, increments,
+        )  # fmt: skip
+    return Smoothed(sums, shares, increments)

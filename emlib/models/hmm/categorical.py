@@ -148,6 +148,9 @@ class CategoricalHMMModel(HMMModel):
     """
 
     family: ClassVar[str] = "categorical_hmm"
+    traits: ClassVar[frozenset[str]] = frozenset({"classes"})
+    search: ClassVar[tuple[str, ...]] = ("random",)
+    levels: ClassVar[bool] = True
     params_type: ClassVar[type] = CategoricalHMMParams
 
     n_symbols: int | None = None

@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from emlib import CensoredNormal
 from emlib.errors import InvalidData
 from emlib.models.differences import hessian
+from emlib.models.posterior import tempered
 
 CHECKS = list(estimator_checks_generator(CensoredNormal()))
 
@@ -162,3 +163,9 @@ def test_a_word_that_it_does_not_read_is_named(rng):
     fit = CensoredNormal().fit(rng.normal(size=(5, 1)))
     with pytest.raises(TypeError, match="'covariate': CensoredNormal reads upper, covariates"):
         fit.score(rng.normal(size=(5, 1)), covariate=np.ones((5, 1)))
+
+
+def test_a_posterior_that_it_cannot_give_is_refused(rng):
+    fit = CensoredNormal().fit(rng.normal(size=(5, 1)))
+    with pytest.raises(NotImplementedError, match="no classes to temper or to draw"):
+        fit.model_.e_step(fit.params_, fit._data, tempered(0.5))

@@ -18,6 +18,12 @@ from emlib.models.base import Degenerate
 from emlib.models.covariance_base import Array
 from emlib.models.covariance_decomposed import MOST_ROUNDS, SETTLED, Decomposed, unit_scales
 
+GRADED = 1e-6
+"""Smallest over largest eigenvalue from where on the smallest lose digits that matter."""
+
+SMALLEST = 1e-280
+"""In place of an eigenvalue that is zero or less."""
+
 
 class _Turned(Decomposed):
     """Variances along axes (K, d, d) that are not the columns'."""
@@ -56,14 +62,13 @@ class OwnAxes(_Turned):
     def m_step(
         self, counts: Array, scatter: Array, prior_dof: float | None, current: Array | None = None
     ) -> Array:
-        # Both ascend: the largest variance lies along the longest axis.
-        squares, axes = np.linalg.eigh(scatter)
+        squares, axes = eigen(scatter)
         volumes = None if current is None else unit_scales(current)
-        return assembled(axes, self.spectra(counts, np.maximum(squares, 0.0), volumes))
+        return assembled(axes, self.spectra(counts, squares, volumes))
 
     def axes(self, covariances: Array, near: Array | None = None) -> Array:
         if near is None:
-            return np.linalg.eigh(covariances)[1]
+            return eigen(covariances)[1]
         pairs = zip(covariances, near, strict=True)
         return np.stack([diagonalizing(matrix[None], old) for matrix, old in pairs])
 
@@ -120,6 +125,21 @@ def turned(matrices: Array, axes: Array, law: Callable[[Array], Array]) -> tuple
 def diagonalizing(matrices: Array, axes: Array) -> Array:
     """Axes next to ``axes`` along which matrices (K, d, d) that share some are diagonal."""
     return turned(matrices, axes, np.array)[0]
+
+
+def eigen(matrices: Array) -> tuple[Array, Array]:
+    """Eigenvalues (K, d), ascending and never negative, and eigenvectors of each matrix.
+
+    Where columns differ much in scale, the small eigenvalues of a general routine are rounding of
+    the large ones; plane rotations from there on recover them (Demmel and Veselic 1992).
+    """
+    values, axes = np.linalg.eigh(matrices)
+    for k in np.flatnonzero(values[:, 0] < GRADED * values[:, -1]):
+        axes[k] = turned(matrices[k, None], axes[k], lambda s: np.maximum(s, SMALLEST))[0]
+        values[k] = np.diagonal(axes[k].T @ matrices[k] @ axes[k])
+        order = np.argsort(values[k])
+        values[k], axes[k] = values[k, order], axes[k][:, order]
+    return np.maximum(values, 0.0), axes
 
 
 def shared_axes(covariances: Array) -> Array:

@@ -189,6 +189,20 @@ def test_a_climb_is_the_same_in_all_units_of_the_structures_group(rng, code):
     assert ends[1].params.weights == pytest.approx(ends[0].params.weights, rel=1e-5)
 
 
+@pytest.mark.parametrize("code", ["EVE", "VVE", "EEV", "VEV"])
+def test_columns_of_very_different_scales_cost_no_digits(rng, code):
+    x = mixture_rows(rng, 200, 3, 2, 0.1) @ (np.eye(3) + 0.3)
+    ends = []
+    for scale in (1e4, 1e9):  # so far apart that axes are the columns': then scales change nothing
+        data = Table.from_array(x * [1.0, scale, 1.0 / scale])
+        model = GaussianMixtureModel(2, code)
+        start = model.start(data, np.eye(2)[(x[:, 0] > np.nanmedian(x[:, 0])).astype(int)])
+        end = climb(model, data, start, stopping=Stopping(1e-9, 5000))
+        assert end.status == "converged"
+        ends.append(end.loglik + data.observed @ np.log([1.0, scale, 1.0 / scale]) @ data.weights)
+    assert ends[0] == pytest.approx(ends[1], abs=1e-3)
+
+
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_a_component_on_a_line_collapses_in_any_units_where_the_structure_lets_it(rng, code, scale):

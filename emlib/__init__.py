@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from emlib.estimators.grouped_multinomial import GroupedMultinomial
     from emlib.estimators.hmm import CategoricalHMM, GaussianHMM, MixtureHMM, PoissonHMM
     from emlib.estimators.multivariate_normal import MultivariateNormal
+    from emlib.estimators.student_mixture import StudentMixture
     from emlib.estimators.zero_inflated_poisson import ZeroInflatedPoisson
     from emlib.selection import select
 
@@ -26,8 +27,9 @@ _PUBLIC = {
     "MixtureHMM": "emlib.estimators.hmm",
     "MultivariateNormal": "emlib.estimators.multivariate_normal",
     "PoissonHMM": "emlib.estimators.hmm",
-    "select": "emlib.selection",
+    "StudentMixture": "emlib.estimators.student_mixture",
     "ZeroInflatedPoisson": "emlib.estimators.zero_inflated_poisson",
+    "select": "emlib.selection",
 }
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "MixtureHMM",
     "MultivariateNormal",
     "PoissonHMM",
+    "StudentMixture",
     "ZeroInflatedPoisson",
     "__version__",
     "select",

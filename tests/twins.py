@@ -1,7 +1,7 @@
 """Slow, obvious twins of the compiled kernels: row by row, straight from the formulas."""
 
 import numpy as np
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, multivariate_t
 
 
 def row_log_joint(row, weights, means, covariances):
@@ -47,3 +47,23 @@ def em_iteration(x, weights, means, covariances, row_weights=None):
     scatter = np.einsum("ik,ika,ikb->kab", r, deviation, deviation)
     scatter += np.einsum("ik,ikab->kab", r, conditional)
     return counts / counts.sum(), new_means, scatter / counts[:, None, None]
+
+
+def student_log_joint(row, weights, means, scatters, dofs):
+    """log(weight_k * t density of the observed cells), by component."""
+    o = ~np.isnan(row)
+    result = np.log(weights)
+    if o.any():
+        laws = zip(means, scatters, dofs, strict=True)
+        result = result + [
+            multivariate_t(mean[o], scatter[np.ix_(o, o)], df=dof).logpdf(row[o])
+            for mean, scatter, dof in laws
+        ]
+    return result
+
+
+def student_loglik(x, weights, means, scatters, dofs, row_weights=None):
+    """Observed-data log-likelihood of a t mixture by brute force."""
+    row_weights = np.ones(len(x)) if row_weights is None else row_weights
+    rows = [np.logaddexp.reduce(student_log_joint(r, weights, means, scatters, dofs)) for r in x]
+    return float(row_weights @ np.array(rows))

@@ -103,6 +103,10 @@ class EMEstimator(BaseEstimator):
         ValueError
         """
 
+    def _settled(self, model: Any) -> dict[str, Any]:
+        """Starting values that the settings decide: a user need not give them again."""
+        return {}
+
     @property
     def model_(self) -> Model:
         """The model object under the estimator: its E-step and M-step, for ``params_``."""
@@ -129,7 +133,8 @@ class EMEstimator(BaseEstimator):
             return as_init(self.init_params)
         # A start that never fails shows which arrays the family has, and of which shapes.
         even = np.full((data.n, model.n_components), 1.0 / model.n_components)
-        params = given_params(self.init_params, model.start(data, even))
+        values = self._settled(model) | self.init_params
+        params = given_params(values, model.start(data, even))
         self._check_start(params, model, data)
         return Given(params)
 
@@ -318,7 +323,7 @@ def _checked_start(name: str, value: ArrayLike, template: Any) -> Any:
     array = np.array(value, dtype=np.float64)
     if array.shape != np.shape(template):
         raise ValueError(f"init_params[{name!r}]: shape {array.shape} is not {np.shape(template)}")
-    if not np.isfinite(array).all():
+    if not (np.isfinite(array) | (array == template)).all():
         raise ValueError(f"init_params[{name!r}]: not all values are finite")
     if name in ("weights", "startprob", "transmat", "emissionprob") and (
         (array < 0).any() or (abs(array.sum(axis=-1) - 1.0) > 1e-8).any()

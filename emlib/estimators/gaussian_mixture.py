@@ -7,6 +7,7 @@ import numpy as np
 
 from emlib.data import Table
 from emlib.estimators.table import ClassMethods, TableEstimator
+from emlib.models.covariance import Covariance
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 
 
@@ -68,18 +69,28 @@ class GaussianMixture(ClassMethods, TableEstimator):
         return GaussianMixtureModel(self.n_components, self.covariance_type, self.prior)
 
     def _check_start(self, params: Any, model: Any, data: Table) -> None:
-        matrices = model.full_covariances(params)
-        if not np.allclose(matrices, matrices.transpose(0, 2, 1), rtol=1e-8, atol=0):
-            raise ValueError("init_params['covariances']: not symmetric")
-        for k, matrix in enumerate(matrices):
-            if np.linalg.eigvalsh(matrix).min() <= 0:
-                raise ValueError(
-                    f"init_params['covariances']: that of component {k} is not positive definite"
-                )
-        nearest = model.structure.from_full(params.weights, matrices)
-        if not np.allclose(params.covariances, nearest, rtol=1e-6, atol=1e-6 * abs(matrices).min()):
+        check_covariances(params, model.structure)
+
+
+def check_covariances(params: Any, structure: Covariance) -> None:
+    """Refuse starting values whose covariances are none, or not of their structure.
+
+    Raises
+    ------
+    ValueError
+    """
+    matrices = structure.full(params.covariances, *params.means.shape)
+    if not np.allclose(matrices, matrices.transpose(0, 2, 1), rtol=1e-8, atol=0):
+        raise ValueError("init_params['covariances']: not symmetric")
+    for k, matrix in enumerate(matrices):
+        if np.linalg.eigvalsh(matrix).min() <= 0:
             raise ValueError(
-                f"init_params['covariances']: are not of the structure {model.covariance_type}; "
-                "the nearest that are: emlib.models.covariance.COVARIANCES"
-                f"[{model.covariance_type!r}].from_full(weights, matrices)"
+                f"init_params['covariances']: that of component {k} is not positive definite"
             )
+    nearest = structure.from_full(params.weights, matrices)
+    if not np.allclose(params.covariances, nearest, rtol=1e-6, atol=1e-6 * abs(matrices).min()):
+        raise ValueError(
+            f"init_params['covariances']: are not of the structure {structure.name}; "
+            "the nearest that are: emlib.models.covariance.COVARIANCES"
+            f"[{structure.name!r}].from_full(weights, matrices)"
+        )

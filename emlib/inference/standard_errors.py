@@ -59,7 +59,9 @@ def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
         return flatten(model.functionals(there))[0]
 
     steps = np.where(information.free, 1e-3 / np.sqrt(np.maximum(_scale(information), 1e-300)), 0.0)
-    slopes = jacobian(reported, information.at, steps)
+    with np.errstate(invalid="ignore"):  # an infinite quantity lies on the boundary, and stays
+        slopes = jacobian(reported, information.at, steps)
+    slopes[~np.isfinite(flat)] = 0.0
     variances = np.einsum("ij,jk,ik->i", slopes, information.covariance, slopes)
     reasons = _reasons(information, slopes, flat, model, params)
     errors = np.where(reasons == "", np.sqrt(np.maximum(variances, 0.0)), np.nan)
@@ -99,7 +101,9 @@ def _touched(model: Model, params: Any, at: Array, frozen: NDArray[np.bool_]) ->
     inside = at.copy()
     inside[frozen] = np.sign(np.nan_to_num(at[frozen], nan=-1.0, posinf=1.0, neginf=-1.0)) * 20.0
     there = flatten(model.functionals(model.unpack(inside, params, "unconstrained")))[0]
-    return np.asarray(np.abs(there - here) > 1e-12 * np.maximum(np.abs(here), 1e-12))
+    finite = np.where(np.isfinite(here), here, 0.0)
+    moved = np.abs(there - finite) > 1e-12 * np.maximum(np.abs(finite), 1e-12)
+    return np.asarray(moved | ~np.isfinite(here))
 
 
 def flatten(named: dict[str, Array]) -> tuple[Array, dict[str, tuple[int, ...]]]:

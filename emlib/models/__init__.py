@@ -13,6 +13,7 @@ from emlib.models.hmm import (
     PoissonHMMModel,
 )
 from emlib.models.multivariate_normal import MultivariateNormalModel
+from emlib.models.student_mixture import StudentMixtureModel
 from emlib.models.zero_inflated_poisson import ZeroInflatedPoissonModel
 
 FAMILIES: dict[str, type[Model]] = {
@@ -27,6 +28,7 @@ FAMILIES: dict[str, type[Model]] = {
         PoissonHMMModel,
         CategoricalHMMModel,
         MixtureHMMModel,
+        StudentMixtureModel,
     )
 }
 

@@ -7,41 +7,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emlib.estimators.bernoulli_mixture import BernoulliMixture
     from emlib.estimators.censored_normal import CensoredNormal
     from emlib.estimators.gaussian_mixture import GaussianMixture
     from emlib.estimators.grouped_multinomial import GroupedMultinomial
     from emlib.estimators.hmm import CategoricalHMM, GaussianHMM, MixtureHMM, PoissonHMM
+    from emlib.estimators.latent_class import LatentClass
     from emlib.estimators.multivariate_normal import MultivariateNormal
     from emlib.estimators.student_mixture import StudentMixture
+    from emlib.estimators.poisson_mixture import PoissonMixture
     from emlib.estimators.zero_inflated_poisson import ZeroInflatedPoisson
     from emlib.selection import select
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "BernoulliMixture": "emlib.estimators.bernoulli_mixture",
     "CategoricalHMM": "emlib.estimators.hmm",
     "CensoredNormal": "emlib.estimators.censored_normal",
     "GaussianHMM": "emlib.estimators.hmm",
     "GaussianMixture": "emlib.estimators.gaussian_mixture",
     "GroupedMultinomial": "emlib.estimators.grouped_multinomial",
+    "LatentClass": "emlib.estimators.latent_class",
     "MixtureHMM": "emlib.estimators.hmm",
     "MultivariateNormal": "emlib.estimators.multivariate_normal",
     "PoissonHMM": "emlib.estimators.hmm",
+    "PoissonMixture": "emlib.estimators.poisson_mixture",
     "StudentMixture": "emlib.estimators.student_mixture",
     "ZeroInflatedPoisson": "emlib.estimators.zero_inflated_poisson",
     "select": "emlib.selection",
 }
 
 __all__ = [
+    "BernoulliMixture",
     "CategoricalHMM",
     "CensoredNormal",
     "GaussianHMM",
     "GaussianMixture",
     "GroupedMultinomial",
+    "LatentClass",
     "MixtureHMM",
     "MultivariateNormal",
     "PoissonHMM",
     "StudentMixture",
+    "PoissonMixture",
     "ZeroInflatedPoisson",
     "__version__",
     "select",

@@ -1,9 +1,10 @@
 """The views that models read: tables with holes, counts, limits, covariates, and sequences."""
 
 from emlib.data.counts import Counts
+from emlib.data.discrete import Discrete
 from emlib.data.intervals import Intervals
 from emlib.data.regression import Regression
 from emlib.data.sequences import Sequences
 from emlib.data.table import Table
 
-__all__ = ["Counts", "Intervals", "Regression", "Sequences", "Table"]
+__all__ = ["Counts", "Discrete", "Intervals", "Regression", "Sequences", "Table"]

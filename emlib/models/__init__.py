@@ -3,6 +3,7 @@
 from typing import Any
 
 from emlib.models.base import Degenerate, Diagnosis, Model, Stats, Step
+from emlib.models.bernoulli_mixture import BernoulliMixtureModel
 from emlib.models.censored_normal import CensoredNormalModel
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 from emlib.models.grouped_multinomial import GroupedMultinomialModel
@@ -12,14 +13,19 @@ from emlib.models.hmm import (
     MixtureHMMModel,
     PoissonHMMModel,
 )
+from emlib.models.latent_class import LatentClassModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
 from emlib.models.student_mixture import StudentMixtureModel
+from emlib.models.poisson_mixture import PoissonMixtureModel
 from emlib.models.zero_inflated_poisson import ZeroInflatedPoissonModel
 
 FAMILIES: dict[str, type[Model]] = {
     model.family: model
     for model in (
         GaussianMixtureModel,
+        PoissonMixtureModel,
+        BernoulliMixtureModel,
+        LatentClassModel,
         CensoredNormalModel,
         MultivariateNormalModel,
         GroupedMultinomialModel,

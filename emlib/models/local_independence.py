@@ -1,0 +1,249 @@
+"""What mixtures share whose columns are discrete and independent given the class.
+
+Lazarsfeld's local independence: a row's probability in class k is the product of its cells', so
+that a missing cell drops out of the product, the E-step is Bayes' rule on the observed cells, and
+the M-step is a weighted share or mean of them, column by column.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.data.discrete import Coding, Discrete, Rows
+from emlib.errors import InvalidData
+from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step
+from emlib.models.posterior import EXACT, Posterior, draw_labels
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+EMPTY_SHARE = 1e-10
+"""A component with a smaller share of the rows has none."""
+
+VANISHING = 0.1
+"""A parameter whose expected count is below this, and shrinks, is on its way to zero."""
+
+SHRINKS = 1.0 - 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class ClassSums:
+    """Sums of responsibilities.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (K,)
+    cells : ndarray of shape (..., K)
+        Over the observed cells, as the family's M-step needs them.
+    loglik, magnitude : float
+        Observed-data loglik, and the sum of the rows' absolute logliks.
+    """
+
+    counts: Array
+    cells: Array
+    loglik: float = 0.0
+    magnitude: float = 0.0
+
+    def __add__(self, other: "ClassSums") -> "ClassSums":
+        return ClassSums(
+            self.counts + other.counts,
+            self.cells + other.cells,
+            self.loglik + other.loglik,
+            self.magnitude + other.magnitude,
+        )
+
+
+class LocalIndependence(Model):
+    """A mixture of discrete columns that are independent given the class.
+
+    A family says how its columns are told (``_pass``, ``_rows``), estimated (``_columns``),
+    expected and drawn.  Its record has ``weights`` and one field more, named by ``columns``.
+    """
+
+    columns: ClassVar[str]
+    search: ClassVar[tuple[str, ...]] = ("short_em", "points", "kmeans", "random")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
+            raise ValueError(f"n_components: {self.n_components!r} is not a positive integer")
+
+    @classmethod
+    def view(cls, values: Any, weights: Any = None, **extras: Any) -> Discrete:
+        return Discrete.from_array(values, weights)
+
+    @property
+    def cycle(self) -> tuple[Step, ...]:
+        return (Step(frozenset({"weights", self.columns})),)
+
+    def prepare(self, data: Discrete) -> "Model":
+        """Check the cells; refuse fewer rows than components and columns of holes."""
+        self._check_cells(data)
+        rows = int(data.informative.sum())
+        if rows < self.n_components:
+            raise InvalidData(
+                f"n_samples={rows} rows with an observed cell: fewer than the "
+                f"{self.n_components} components of the mixture"
+            )
+        empty = [j for j, found in enumerate(data.live_levels) if not len(found)]
+        if empty:
+            raise InvalidData(f"column {empty[0]} has no observed cell: nothing to estimate from")
+        return self
+
+    def e_step(self, params: Any, data: Discrete, posterior: Posterior = EXACT) -> ClassSums:
+        rows = data.distinct if posterior.rng is None else data.rows
+        stats = ClassSums(*self._pass(params, data, rows, posterior))
+        if not np.isfinite(stats.loglik):
+            raise Degenerate("a row has probability zero in every component")
+        return stats
+
+    def m_step(self, stats: ClassSums, params: Any, free: frozenset[str] | None = None) -> Any:
+        counts = stats.counts
+        if counts.min() <= EMPTY_SHARE * counts.sum():
+            raise Degenerate(f"component {counts.argmin()} has no rows")
+        moved: dict[str, Any] = {}
+        if free is None or "weights" in free:
+            moved["weights"] = counts / counts.sum()
+        if free is None or self.columns in free:
+            moved[self.columns] = self._columns(stats.cells, params)
+        return replace(params, **moved)
+
+    def start(self, data: Discrete, responsibilities: Array) -> Any:
+        """Available-case shares or means, each class with one row's worth of all rows."""
+        r = responsibilities * data.rows.weights[:, None]
+        counts, cells = r.sum(axis=0), self._cells(data, r)
+        total = counts.sum()
+        pooled = cells.sum(axis=-1, keepdims=True) / total
+        weights = (counts + 1.0 / self.n_components) / (total + 1.0)
+        return self._record(weights, self._columns(cells + pooled, None))
+
+    def posterior(self, params: Any, data: Discrete) -> Posteriors:
+        """Rows that have probability zero in every class are assigned as if they were empty."""
+        self._check_cells(data)
+        loglik, responsibilities = self._rows(params, data)
+        impossible = ~(loglik > -np.inf)
+        loglik[impossible] = -np.inf
+        responsibilities[impossible] = params.weights
+        completed = np.where(data.observed, data.values, self._expected(params, responsibilities))
+        return Posteriors(loglik, responsibilities, completed)
+
+    def complete(self, params: Any, data: Discrete, rng: np.random.Generator) -> Array:
+        """Draw classes from their posterior, then the missing cells from their class."""
+        responsibilities = self.posterior(params, data).responsibilities
+        labels = draw_labels(responsibilities, params.weights, rng)
+        return np.where(data.observed, data.values, self._drawn(params, labels, rng))
+
+    def sample(self, params: Any, n: int, rng: np.random.Generator) -> tuple[Array, Ints]:
+        """Draw n rows; returns them (n, d) and their classes (n,)."""
+        labels = rng.choice(self.n_components, size=n, p=params.weights)
+        return self._drawn(params, labels, rng), labels
+
+    def diagnose(self, params: Any, stats: ClassSums) -> Diagnosis:
+        """``boundary``: a probability or rate is zero, or on its way there."""
+        expected, old = self._against_zero(stats.cells, params)
+        vanishing = (expected[0] < VANISHING) & (expected[0] < SHRINKS * old * expected[1])
+        flags = ("boundary",) if (vanishing | (old == 0)).any() else ()
+        return Diagnosis(flags, smallest_component=float(stats.counts.min()))
+
+    @abstractmethod
+    def _check_cells(self, data: Discrete) -> None:
+        """Raise ``InvalidData`` where a cell is none of the family's values."""
+
+    @abstractmethod
+    def _record(self, weights: Array, columns: Any) -> Any:
+        """The family's record of parameters."""
+
+    @abstractmethod
+    def _pass(
+        self, params: Any, data: Discrete, rows: Rows, posterior: Posterior
+    ) -> tuple[Array, Array, float, float]:
+        """Counts (K,), cells (..., K), loglik and magnitude."""
+
+    @abstractmethod
+    def _rows(self, params: Any, data: Discrete) -> tuple[Array, Array]:
+        """Loglik (n,) and responsibilities (n, K); NaN where a row is impossible."""
+
+    @abstractmethod
+    def _cells(self, data: Discrete, responsibilities: Array) -> Array:
+        """The cells' sums (..., K) for given responsibilities (n, K), weights included."""
+
+    @abstractmethod
+    def _columns(self, cells: Array, params: Any) -> Any:
+        """Maximize Q over the columns' parameters; as in ``params`` where no cell was seen."""
+
+    @abstractmethod
+    def _expected(self, params: Any, responsibilities: Array) -> Array:
+        """What a missing cell is completed by, shape (n, d)."""
+
+    @abstractmethod
+    def _drawn(self, params: Any, labels: Ints, rng: np.random.Generator) -> Array:
+        """Whole rows drawn from the classes ``labels`` (n,), shape (n, d)."""
+
+    @abstractmethod
+    def _against_zero(self, cells: Array, params: Any) -> tuple[Sequence[Array], Array]:
+        """Expected counts behind each parameter, their exposure, and the parameter itself."""
+
+
+class LevelIndependence(LocalIndependence):
+    """A mixture whose columns have levels, each with a probability in each class.
+
+    The levels of all columns, one column's after the other, are the lines of its tables; its
+    ``ClassSums.cells`` are sums by level, shape (T, K).
+    """
+
+    @abstractmethod
+    def _coding(self, data: Discrete) -> Coding:
+        """Codes of the levels of each column."""
+
+    @abstractmethod
+    def _table(self, params: Any) -> Array:
+        """Probability of each level by class, shape (T, K)."""
+
+    def _check_cells(self, data: Discrete) -> None:
+        data.lines(self._coding(data))
+
+    def _log_table(self, params: Any, data: Discrete) -> Array:
+        table = log_or_minus_infinity(self._table(params))
+        padded = np.vstack([table, np.zeros(self.n_components)])
+        return padded[data.lines(self._coding(data))]
+
+    def _pass(self, params: Any, data: Discrete, rows: Rows, posterior: Posterior) -> Any:
+        from emlib.kernels.discrete import level_pass
+
+        counts, sums, *rest = level_pass(
+            rows.codes, rows.weights, log_or_minus_infinity(params.weights),
+            self._log_table(params, data), posterior.beta, posterior.uniforms(len(rows.codes)),
+        )  # fmt: skip
+        return counts, self._placed(sums, data), *rest
+
+    def _placed(self, sums: Array, data: Discrete) -> Array:
+        coding = self._coding(data)
+        cells = np.zeros((sum(map(len, coding)) + 1, self.n_components))
+        cells[data.lines(coding)] = sums
+        return cells[:-1]
+
+    def _rows(self, params: Any, data: Discrete) -> Any:
+        from emlib.kernels.discrete import level_posteriors
+
+        weights, table = log_or_minus_infinity(params.weights), self._log_table(params, data)
+        return level_posteriors(data.rows.codes, weights, table)
+
+    def _cells(self, data: Discrete, responsibilities: Array) -> Array:
+        codes, size = data.rows.codes, sum(map(len, data.levels)) + 1
+        sums = [np.bincount(codes.ravel(), np.repeat(r, data.d), size) for r in responsibilities.T]
+        return self._placed(np.stack(sums, axis=1), data)
+
+    def _against_zero(self, cells: Array, params: Any) -> tuple[Sequence[Array], Array]:
+        return (cells, self._seen(cells)), self._table(params)
+
+    @abstractmethod
+    def _seen(self, cells: Array) -> Array:
+        """Sum of the cells over the levels of their column, shape (T, K)."""
+
+
+def log_or_minus_infinity(x: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.log(x)

@@ -1,0 +1,134 @@
+"""Mixtures of Poisson counts, columns independent given the class, any cell missing.
+
+McLachlan and Peel (2000), section 5.4 and chapter 9; Hasselblad (1969), JASA 64, 1459-1471.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from emlib.data.discrete import Discrete, Rows
+from emlib.models.base import is_unconstrained
+from emlib.models.local_independence import ClassSums, LocalIndependence, log_or_minus_infinity
+from emlib.models.matching import matched_distance
+from emlib.models.posterior import Posterior
+from emlib.models.simplex import pack_simplex, unpack_simplex
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonMixtureParams:
+    """Weights (K,) and rates (K, d), the expected counts."""
+
+    weights: Array
+    rates: Array
+
+
+@dataclass(frozen=True)
+class PoissonMixtureModel(LocalIndependence):
+    """A mixture of ``n_components`` products of Poisson laws.
+
+    Parameters
+    ----------
+    n_components : int
+    """
+
+    family: ClassVar[str] = "poisson_mixture"
+    columns: ClassVar[str] = "rates"
+
+    n_components: int
+
+    def n_parameters(self, data: Discrete) -> int:
+        return self.n_components - 1 + self.n_components * data.d
+
+    def q(self, stats: ClassSums, params: PoissonMixtureParams) -> float:
+        sums, exposure = stats.cells
+        shares = xlogy(stats.counts, params.weights).sum()
+        rates = params.rates.T
+        return float(shares + xlogy(sums, rates).sum() - (exposure * rates).sum())
+
+    def accepts_truth(self, truth: dict[str, Any]) -> bool:
+        return truth.keys() >= {"weights", "rates"} and len(truth["weights"]) == self.n_components
+
+    def from_truth(self, truth: dict[str, Any]) -> PoissonMixtureParams:
+        weights, rates = (np.asarray(truth[name], dtype=float) for name in ("weights", "rates"))
+        return PoissonMixtureParams(weights, rates)
+
+    def parameter_error(self, params: PoissonMixtureParams, truth: dict[str, Any]) -> float:
+        """Root mean square distance of the rates; see ``matched_distance``."""
+        rates = np.asarray(truth["rates"], dtype=float)
+        return matched_distance(params.rates, rates, rates[:, :, None] * np.eye(rates.shape[1]))
+
+    def pack(
+        self,
+        params: PoissonMixtureParams,
+        coordinates: str = "natural",
+        around: PoissonMixtureParams | None = None,
+    ) -> Array:
+        unconstrained = is_unconstrained(coordinates)
+        rates = log_or_minus_infinity(params.rates) if unconstrained else params.rates
+        centre = (params if around is None else around).weights
+        return np.concatenate([pack_simplex(params.weights, unconstrained, centre), rates.ravel()])
+
+    def unpack(
+        self, vector: Array, around: PoissonMixtureParams, coordinates: str = "natural"
+    ) -> PoissonMixtureParams:
+        unconstrained = is_unconstrained(coordinates)
+        weights, rates = np.split(vector, [self.n_components - 1])
+        return PoissonMixtureParams(
+            unpack_simplex(weights, around.weights, unconstrained),
+            (np.exp(rates) if unconstrained else rates).reshape(around.rates.shape),
+        )
+
+    def _check_cells(self, data: Discrete) -> None:
+        data.require_whole("count")
+
+    def _record(self, weights: Array, columns: Array) -> PoissonMixtureParams:
+        return PoissonMixtureParams(weights, columns)
+
+    def _pass(
+        self, params: PoissonMixtureParams, data: Discrete, rows: Rows, posterior: Posterior
+    ) -> Any:
+        from emlib.kernels.discrete import count_pass
+
+        return count_pass(
+            rows.values, rows.log_factorials, rows.weights,
+            *_logs(params), posterior.beta, posterior.uniforms(len(rows.values)),
+        )  # fmt: skip
+
+    def _rows(self, params: PoissonMixtureParams, data: Discrete) -> Any:
+        from emlib.kernels.discrete import count_posteriors
+
+        return count_posteriors(data.values, data.rows.log_factorials, *_logs(params))
+
+    def _cells(self, data: Discrete, responsibilities: Array) -> Array:
+        counts = np.where(data.observed, data.values, 0.0)
+        return np.stack([counts.T @ responsibilities, data.observed.T @ responsibilities])
+
+    def _columns(self, cells: Array, params: PoissonMixtureParams | None) -> Array:
+        sums, exposure = cells
+        old = np.zeros(sums.shape) if params is None else params.rates.T.copy()
+        return np.divide(sums, exposure, out=old, where=exposure > 0).T
+
+    def _expected(self, params: PoissonMixtureParams, responsibilities: Array) -> Array:
+        return responsibilities @ params.rates
+
+    def _drawn(self, params: PoissonMixtureParams, labels: Ints, rng: np.random.Generator) -> Array:
+        return rng.poisson(params.rates[labels]).astype(np.float64)
+
+    def _against_zero(
+        self, cells: Array, params: PoissonMixtureParams
+    ) -> tuple[Sequence[Array], Array]:
+        return cells, params.rates.T
+
+
+def _logs(params: PoissonMixtureParams) -> tuple[Array, Array, Array]:
+    """Log weights (K,), rates and log rates (d, K), as the kernels read them."""
+    rates = np.ascontiguousarray(params.rates.T)
+    return log_or_minus_infinity(params.weights), rates, log_or_minus_infinity(rates)

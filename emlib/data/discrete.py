@@ -92,7 +92,7 @@ class Discrete(Table):
         if not len(codes):
             return Rows(self.values[:0], codes, np.zeros(0))
         _, first, inverse = np.unique(_keys(codes), return_index=True, return_inverse=True)
-        weights = np.bincount(inverse, self.weights[self.informative])
+        weights = np.bincount(inverse, self.weights[self.informative]).astype(np.float64)
         rows = np.flatnonzero(self.informative)[first]
         return Rows(self.values[rows], codes[first], weights)
 

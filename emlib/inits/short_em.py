@@ -1,7 +1,7 @@
 """em-EM: many short climbs, the best one continued."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from emlib.algorithms.stopping import Stopping
 from emlib.data import Table
 from emlib.inits.base import Init, Start
 from emlib.inits.centres import Points
+from emlib.inits.random import Random
 from emlib.models.base import Degenerate, Model
 
 
@@ -27,7 +28,7 @@ class ShortEM(Init):
     tries : int
     iterations : int
     base : Init, optional
-        ``points`` by default, as in the paper.
+        ``points`` by default, as in the paper; ``random`` where rows have no distances.
     """
 
     name: ClassVar[str] = "short_em"
@@ -35,7 +36,7 @@ class ShortEM(Init):
 
     tries: int = 10
     iterations: int = 5
-    base: Init = field(default_factory=Points)
+    base: Init | None = None
 
     def __post_init__(self) -> None:
         for setting in ("tries", "iterations"):
@@ -44,13 +45,16 @@ class ShortEM(Init):
 
     @property
     def needs(self) -> frozenset[str]:
-        return self.base.needs
+        return frozenset() if self.base is None else self.base.needs
 
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
+        base = self.base
+        if base is None:
+            base = Points() if Points().needs <= model.traits else Random()
         best, best_objective, e_steps = None, -math.inf, 0.0
         stopping = Stopping(tol=0, max_iter=self.iterations)
         for _ in range(self.tries):
-            start = self.base(model, data, rng)
+            start = base(model, data, rng)
             try:
                 short = climb(model, data, start.params, stopping=stopping)
             except (ArithmeticError, np.linalg.LinAlgError):

@@ -129,4 +129,5 @@ def both(probabilities: Array) -> Array:
 
 def probability_error(found: Array, true: Array) -> float:
     """Root mean square error of probabilities (K, m), labels matched."""
-    return matched_distance(found, true, np.broadcast_to(m * np.eye(m), (len(true), m, m)))
+    k, m = np.shape(true)
+    return matched_distance(found, true, np.broadcast_to(m * np.eye(m), (k, m, m)))

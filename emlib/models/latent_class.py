@@ -58,16 +58,8 @@ class LatentClassModel(LevelIndependence):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given = self.n_levels if isinstance(self.n_levels, Sequence) else [self.n_levels]
-        for item in given:
-            if item is None and self.n_levels is None:
-                continue
-            whole = isinstance(item, int | np.integer) and item >= 1
-            codes = isinstance(item, Sequence) and len(item) > 0
-            if not whole and not (codes and all(a < b for a, b in pairwise(item))):
-                raise ValueError(
-                    f"n_levels: {item!r} is neither a positive integer nor ascending codes"
-                )
+        if self.n_levels is not None:
+            self._codes(len(self.n_levels) if isinstance(self.n_levels, Sequence) else 1)
 
     def prepare(self, data: Discrete) -> "LatentClassModel":
         """Check the answers and resolve the levels of each item; see ``Model.prepare``."""
@@ -145,16 +137,15 @@ class LatentClassModel(LevelIndependence):
         return self._codes(data.d)
 
     def _codes(self, n_items: int) -> Coding:
-        if self.n_levels is None:
+        given = self.n_levels
+        if given is None:
             raise RuntimeError("the levels of items are resolved by prepare(data) first")
-        one_for_all = isinstance(self.n_levels, int | np.integer)
-        given = [self.n_levels] * n_items if one_for_all else self.n_levels
-        if len(given) != n_items:
-            raise InvalidData(f"n_levels: {len(given)} items, but the data have {n_items} columns")
-        if isinstance(given, tuple) and all(isinstance(codes, tuple) for codes in given):
-            return given
-        lists = [codes if isinstance(codes, Sequence) else range(codes) for codes in given]
-        return tuple(tuple(float(code) for code in codes) for codes in lists)
+        items = given if isinstance(given, Sequence) else [given] * n_items
+        if len(items) != n_items:
+            raise InvalidData(f"n_levels: {len(items)} items, but the data have {n_items} columns")
+        if isinstance(items, tuple) and all(isinstance(item, tuple) for item in items):
+            return items
+        return tuple(_codes_of(item) for item in items)
 
     def _table(self, params: LatentClassParams) -> Array:
         return np.concatenate([item.T for item in params.probabilities])
@@ -164,7 +155,8 @@ class LatentClassModel(LevelIndependence):
 
     @property
     def _sizes(self) -> list[int]:
-        return [len(codes) for codes in self._codes(len(self.n_levels))]
+        n_items = len(self.n_levels) if isinstance(self.n_levels, Sequence) else 0
+        return [len(codes) for codes in self._codes(n_items)]
 
     def _seen(self, cells: Array) -> Array:
         sizes = self._sizes
@@ -192,3 +184,12 @@ class LatentClassModel(LevelIndependence):
         codes = self._codes(len(positions))
         pairs = zip(codes, positions, strict=True)
         return np.stack([np.array(known)[at] for known, at in pairs], axis=1)
+
+
+def _codes_of(item: Any) -> tuple[float, ...]:
+    if isinstance(item, int | np.integer) and item >= 1:
+        return tuple(float(code) for code in range(item))
+    codes = isinstance(item, Sequence) and not isinstance(item, str)
+    if codes and len(item) and all(a < b for a, b in pairwise(item)):
+        return tuple(float(code) for code in item)
+    raise ValueError(f"n_levels: {item!r} is neither a positive integer nor ascending codes")

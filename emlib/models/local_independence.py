@@ -6,7 +6,6 @@ the M-step is a weighted share or mean of them, column by column.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -143,8 +142,8 @@ class LocalIndependence(Model):
 
     def diagnose(self, params: Any, stats: ClassSums) -> Diagnosis:
         """``boundary``: a probability or rate is zero, or on its way there."""
-        expected, old = self._against_zero(stats.cells, params)
-        vanishing = (expected[0] < VANISHING) & (expected[0] < SHRINKS * old * expected[1])
+        expected, exposure, old = self._against_zero(stats.cells, params)
+        vanishing = (expected < VANISHING) & (expected < SHRINKS * old * exposure)
         flags = ("boundary",) if (vanishing | (old == 0)).any() else ()
         return Diagnosis(flags, smallest_component=float(stats.counts.min()))
 
@@ -183,7 +182,7 @@ class LocalIndependence(Model):
         """Whole rows drawn from the classes ``labels`` (n,), shape (n, d)."""
 
     @abstractmethod
-    def _against_zero(self, cells: Array, params: Any) -> tuple[Sequence[Array], Array]:
+    def _against_zero(self, cells: Array, params: Any) -> tuple[Array, Array, Array]:
         """Expected counts behind each parameter, their exposure, and the parameter itself."""
 
 
@@ -236,8 +235,8 @@ class LevelIndependence(LocalIndependence):
         sums = [np.bincount(codes.ravel(), np.repeat(r, data.d), size) for r in responsibilities.T]
         return self._placed(np.stack(sums, axis=1), data)
 
-    def _against_zero(self, cells: Array, params: Any) -> tuple[Sequence[Array], Array]:
-        return (cells, self._seen(cells)), self._table(params)
+    def _against_zero(self, cells: Array, params: Any) -> tuple[Array, Array, Array]:
+        return cells, self._seen(cells), self._table(params)
 
     @abstractmethod
     def _seen(self, cells: Array) -> Array:

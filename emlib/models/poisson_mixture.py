@@ -3,7 +3,6 @@
 McLachlan and Peel (2000), section 5.4 and chapter 9; Hasselblad (1969), JASA 64, 1459-1471.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -124,8 +123,8 @@ class PoissonMixtureModel(LocalIndependence):
 
     def _against_zero(
         self, cells: Array, params: PoissonMixtureParams
-    ) -> tuple[Sequence[Array], Array]:
-        return cells, params.rates.T
+    ) -> tuple[Array, Array, Array]:
+        return cells[0], cells[1], params.rates.T
 
 
 def _logs(params: PoissonMixtureParams) -> tuple[Array, Array, Array]:

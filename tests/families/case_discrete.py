@@ -10,7 +10,6 @@ from emlib.models.latent_class import LatentClassModel, LatentClassParams
 from emlib.models.poisson_mixture import PoissonMixtureModel, PoissonMixtureParams
 from tests.families.contract import Family
 
-
 SIZES = [2, 4, 3, 2, 3, 2, 3]
 
 

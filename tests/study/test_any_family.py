@@ -133,7 +133,7 @@ def test_a_dataset_without_what_a_model_reads_is_a_mistake_that_names_those_with
 
 @pytest.mark.usefixtures("steps")
 def test_an_init_that_builds_on_what_a_family_lacks_is_a_mistake_that_names_others(tmp_path):
-    inits = {"random": None, "kmeans": None, "brief": {"init": "short_em"}}
+    inits = {"random": None, "kmeans": None, "brief": {"init": "short_em", "base": "points"}}
     text = mistakes(tmp_path, inits=inits)
     for key, init in (("kmeans", "kmeans"), ("brief", "short_em")):
         assert (

@@ -71,7 +71,7 @@ def test_an_id_may_name_another_strategy(write):
     inits = {"random": None, "em30": {"init": "short_em", "tries": 30}}
     resolved = load_config(write(inits=inits)).resolved()["inits"]["em30"]
     assert resolved["init"] == "short_em"
-    assert resolved["settings"] == {"tries": 30, "iterations": 5, "base": "points"}
+    assert resolved["settings"] == {"tries": 30, "iterations": 5, "base": None}
 
 
 def test_a_number_in_exponent_form_is_the_number(write):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from emlib.estimators.hmm import CategoricalHMM, GaussianHMM, MixtureHMM, PoissonHMM
     from emlib.estimators.latent_class import LatentClass
     from emlib.estimators.multivariate_normal import MultivariateNormal
-    from emlib.estimators.student_mixture import StudentMixture
     from emlib.estimators.poisson_mixture import PoissonMixture
+    from emlib.estimators.student_mixture import StudentMixture
     from emlib.estimators.zero_inflated_poisson import ZeroInflatedPoisson
     from emlib.selection import select
 
@@ -49,8 +49,8 @@ __all__ = [
     "MixtureHMM",
     "MultivariateNormal",
     "PoissonHMM",
-    "StudentMixture",
     "PoissonMixture",
+    "StudentMixture",
     "ZeroInflatedPoisson",
     "__version__",
     "select",

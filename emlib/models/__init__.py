@@ -15,8 +15,8 @@ from emlib.models.hmm import (
 )
 from emlib.models.latent_class import LatentClassModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
-from emlib.models.student_mixture import StudentMixtureModel
 from emlib.models.poisson_mixture import PoissonMixtureModel
+from emlib.models.student_mixture import StudentMixtureModel
 from emlib.models.zero_inflated_poisson import ZeroInflatedPoissonModel
 
 FAMILIES: dict[str, type[Model]] = {

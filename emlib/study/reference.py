@@ -14,6 +14,7 @@ import numpy as np
 
 from emlib.algorithms import make_algorithm
 from emlib.algorithms.climb import Stopping, climb
+from emlib.inits import INITS
 from emlib.models import FAMILIES
 from emlib.study.fitting import Case, failure, is_provisional, remaining
 from emlib.study.identity import digest
@@ -32,17 +33,21 @@ NOTHING = {
 
 
 def sources(case: Case, starts: int) -> list[str]:
-    """Inits of a search's starts, in order; the truth comes first where the model can start there.
+    """Inits of a search's starts: the truth where the model can start there, then the family's.
+
+    An init that draws nothing gives one start.
 
     Parameters
     ----------
     case : Case
     starts : int
-        Without the truth.
+        At most so many, the truth apart.
     """
-    search = FAMILIES[case.family].search
-    cycle = [search[number % len(search)] for number in range(starts)]
-    return [ORACLE, *cycle] if case.accepts_truth else cycle
+    once = [name for name in FAMILIES[case.family].search if INITS[name].deterministic]
+    search = [name for name in FAMILIES[case.family].search if name not in once]
+    drawn = [search[number % len(search)] for number in range(starts - len(once)) if search]
+    oracle = [ORACLE] if case.accepts_truth else []
+    return [*oracle, *once[:starts], *drawn]
 
 
 def search_id(

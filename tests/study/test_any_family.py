@@ -218,3 +218,17 @@ def test_a_search_takes_the_family_s_inits_in_turn():
     case = Case(np.zeros((4, 2)), np.zeros((4, 2), bool), None, None, "gaussian_mixture", {})
     search = GaussianMixtureModel.search
     assert sources(case, len(search) + 2) == [*search, *search[:2]]
+
+
+def test_an_init_that_draws_nothing_gives_a_search_one_start(monkeypatch):
+    class Same(INITS["random"]):
+        deterministic = True
+
+    monkeypatch.setitem(INITS, "same", Same)
+    case = Case(np.zeros((4, 2)), np.zeros((4, 2), bool), None, None, "gaussian_mixture", {})
+    for search, found in (
+        (("kmeans", "same", "random"), ["same", "kmeans", "random", "kmeans"]),
+        (("same",), ["same"]),
+    ):
+        monkeypatch.setattr(GaussianMixtureModel, "search", search)
+        assert sources(case, 4) == found

@@ -1,0 +1,76 @@
+"""Every config under studies/ is sound, and runs to its report and its runs in MLflow."""
+
+import json
+import math
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emlib.models import FAMILIES
+from emlib.study.checks import checked_study
+from emlib.study.files import read_table
+from emlib.study.grid import entries, load_study, planned_blocks
+from emlib.study.yamlfile import read_yaml
+from tests.workflow.project import REPOSITORY, Project
+
+STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
+FEW: dict[str, Any] = {
+    "replicates": 1,
+    "restarts": 1,
+    "block_size": 1,
+    "reference": {"starts": 2, "e_steps": 200},
+    "stopping": {"tol": 1.0e-3, "max_iter": 200},
+}
+"""What a study is cut down to: everything in it once."""
+
+
+def families(study: dict[str, Any]) -> set[str]:
+    """Families that a resolved study really fits."""
+    return {study["models"][cell.model]["family"] for cell in entries(study)}
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_is_named_after_its_file_and_is_sound(path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    study = checked_study(path)
+    assert study["study"] == path.stem
+    assert families(study) == {model["family"] for model in study["models"].values()}
+
+
+def test_every_family_is_in_a_study(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    found = set().union(*(families(checked_study(path)) for path in STUDIES))
+    assert found == set(FAMILIES)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_runs_to_its_report_and_its_runs_in_mlflow(path: Path, tmp_path: Path):
+    project = Project(tmp_path / "project")
+    project.config = {**read_yaml(path, path.name)[0], **FEW}
+    project.write()
+    ran = project.snakemake()
+    assert ran.code == 0, ran.output
+
+    paths = project.paths
+    study = load_study(paths.root)
+    rows = [row for block in planned_blocks(paths.root) for row in fits(paths, block)]
+    assert {study["models"][row["model"]]["family"] for row in rows} == families(study)
+    for row in rows:
+        assert row["status"] in ("converged", "max_iter"), (row["model"], row["message"])
+        assert row["n_parameters"] > 0
+    assert json.loads(paths.complete.read_text())
+    assert path.stem in paths.report.read_text()
+    with sqlite3.connect(paths.database) as database:
+        tags = "select count(distinct value) from tags where key = 'emlib.cell_id'"
+        (mirrored,) = database.execute(tags).fetchone()
+    assert mirrored >= len(entries(study))
+
+
+def fits(paths, block) -> list[dict[str, Any]]:
+    """A block's rows of fits; each replicate has a reference optimum too."""
+    where = (block.dataset, block.missingness, block.model, block.block)
+    for search in read_table(paths.block("references", *where)).to_pylist():
+        assert math.isfinite(search["loglik"]), where
+    return read_table(paths.block("fits", *where)).to_pylist()

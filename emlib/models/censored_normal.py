@@ -94,6 +94,8 @@ class CensoredNormalModel(Model):
     """Independent normal columns, cells exact, censored or missing; no settings."""
 
     family: ClassVar[str] = "censored_normal"
+    traits: ClassVar[frozenset[str]] = frozenset()
+    search: ClassVar[tuple[str, ...]] = ("random",)
     n_components: ClassVar[int] = 1  # type: ignore[misc]
 
     @property
@@ -213,7 +215,7 @@ class CensoredNormalModel(Model):
         return values, np.zeros(n, dtype=np.int64)
 
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
-        return {"intercept", "coef", "scales"} <= set(truth)
+        return set(truth) == ALL
 
     def from_truth(self, truth: dict[str, Any]) -> CensoredNormalParams:
         return CensoredNormalParams(

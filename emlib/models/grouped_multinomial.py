@@ -74,6 +74,8 @@ class GroupedMultinomialModel(Model):
     """
 
     family: ClassVar[str] = "grouped_multinomial"
+    traits: ClassVar[frozenset[str]] = frozenset()
+    search: ClassVar[tuple[str, ...]] = ("random",)
 
     groups: Sequence[int] | None = None
     constants: Sequence[float] | None = None

@@ -44,6 +44,8 @@ class MultivariateNormalModel(Model):
     """
 
     family: ClassVar[str] = "multivariate_normal"
+    traits: ClassVar[frozenset[str]] = frozenset()
+    search: ClassVar[tuple[str, ...]] = ("random",)
     n_components: ClassVar[int] = 1  # type: ignore[misc]
 
     prior: str | ConjugatePrior | None = None

@@ -62,6 +62,8 @@ class ZeroInflatedPoissonModel(Model):
     """Independent columns of zero-inflated counts; no settings."""
 
     family: ClassVar[str] = "zero_inflated_poisson"
+    traits: ClassVar[frozenset[str]] = frozenset()
+    search: ClassVar[tuple[str, ...]] = ("random",)
     n_components: ClassVar[int] = 1  # type: ignore[misc]
 
     @property

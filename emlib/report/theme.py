@@ -29,6 +29,8 @@ STATUS_COLOURS = {
     "lost": "#0072B2",
 }
 FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
+LETTER = 8
+"""Pixels that a letter of a row's name may take."""
 PAGE_WIDTH = 1080
 
 
@@ -127,7 +129,12 @@ class Look:
         return alt.Shape("init:N", sort=self.inits, scale=scale, legend=None)
 
     def panels(self, data: pd.DataFrame, layers: list[alt.Chart], height: int) -> Any:
-        """Small multiples: a row a setting, a column a missingness; the layers share the data."""
+        """Small multiples: a row a setting, a column a missingness; the layers share the data.
+
+        A panel is at least as high as its row's name, which stands beside it, is long.
+        """
+        names = [line for name in self.rows for line in name.split(" · ")]
+        height = max([height, *(LETTER * len(line) for line in names)])
         room = PAGE_WIDTH - 90 - 25 * len(self.columns)
         width = int(min(max(room / max(len(self.columns), 1), 110), 420))
         chart = alt.layer(*layers, data=data).properties(width=width, height=height)

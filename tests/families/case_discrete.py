@@ -10,14 +10,17 @@ from emlib.models.latent_class import LatentClassModel, LatentClassParams
 from emlib.models.poisson_mixture import PoissonMixtureModel, PoissonMixtureParams
 from tests.families.contract import Family
 
-SIZES = [2, 4, 3, 2, 3, 2, 3]
+SIZES = [2, 4, 3, 2, 2, 3, 2, 2]
 
 
 class DiscreteCase(Family):
+    rows_for_one = 1
+    """Rows in place of each that is asked for: an answer says less than a number."""
+
     def draw(self, rng, n=40, missing=0.2, d=None):
         params = self.params(rng, d or self.d)
         model = self.model(2)
-        values, _ = model.sample(params, n, rng)
+        values, _ = model.sample(params, self.rows_for_one * n, rng)
         values[rng.random(values.shape) < missing] = np.nan
         values[:4] = model.sample(params, 4, rng)[0]
         values[:4] = self.all_levels(values[:4])
@@ -82,10 +85,11 @@ class PoissonCase(DiscreteCase):
 class BernoulliCase(DiscreteCase):
     name = "bernoulli_mixture"
     model = BernoulliMixtureModel
-    d = 7
+    d = 8
+    rows_for_one = 3
 
     def params(self, rng, d):
-        chances = rng.uniform([[0.15], [0.6]], [[0.4], [0.85]], size=(2, d))
+        chances = rng.uniform([[0.15], [0.75]], [[0.25], [0.85]], size=(2, d))
         return BernoulliMixtureParams(rng.dirichlet([20.0, 20.0]), chances)
 
     def cell(self, params, x, j, k):
@@ -109,12 +113,13 @@ class LatentClassCase(DiscreteCase):
     name = "latent_class"
     model = LatentClassModel
     completes_by_mean = False
-    d = 7
+    d = 8
+    rows_for_one = 3
 
     def params(self, rng, d):
         sizes = SIZES[:d]
         items = tuple(
-            0.5 * rng.dirichlet(np.full(size, 9.0), size=2) + 0.5 * np.eye(2, size)
+            0.45 * rng.dirichlet(np.full(size, 99.0), size=2) + 0.55 * np.eye(2, size)
             for size in sizes
         )
         return LatentClassParams(rng.dirichlet([20.0, 20.0]), items)

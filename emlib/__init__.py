@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emlib.estimators.bernoulli_mixture import BernoulliMixture
     from emlib.estimators.censored_normal import CensoredNormal
+    from emlib.estimators.factor_analysis import FactorAnalysis
+    from emlib.estimators.factor_mixture import MixtureOfFactorAnalyzers
     from emlib.estimators.gaussian_mixture import GaussianMixture
     from emlib.estimators.grouped_multinomial import GroupedMultinomial
     from emlib.estimators.hmm import CategoricalHMM, GaussianHMM, MixtureHMM, PoissonHMM
@@ -25,11 +27,13 @@ _PUBLIC = {
     "BernoulliMixture": "emlib.estimators.bernoulli_mixture",
     "CategoricalHMM": "emlib.estimators.hmm",
     "CensoredNormal": "emlib.estimators.censored_normal",
+    "FactorAnalysis": "emlib.estimators.factor_analysis",
     "GaussianHMM": "emlib.estimators.hmm",
     "GaussianMixture": "emlib.estimators.gaussian_mixture",
     "GroupedMultinomial": "emlib.estimators.grouped_multinomial",
     "LatentClass": "emlib.estimators.latent_class",
     "MixtureHMM": "emlib.estimators.hmm",
+    "MixtureOfFactorAnalyzers": "emlib.estimators.factor_mixture",
     "MultivariateNormal": "emlib.estimators.multivariate_normal",
     "PoissonHMM": "emlib.estimators.hmm",
     "PoissonMixture": "emlib.estimators.poisson_mixture",
@@ -42,11 +46,13 @@ __all__ = [
     "BernoulliMixture",
     "CategoricalHMM",
     "CensoredNormal",
+    "FactorAnalysis",
     "GaussianHMM",
     "GaussianMixture",
     "GroupedMultinomial",
     "LatentClass",
     "MixtureHMM",
+    "MixtureOfFactorAnalyzers",
     "MultivariateNormal",
     "PoissonHMM",
     "PoissonMixture",

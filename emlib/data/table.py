@@ -7,12 +7,15 @@ ever filled in: a missing cell is NaN and no kernel reads it.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emlib.errors import InvalidData
+
+if TYPE_CHECKING:
+    from emlib.data.summary import Summary
 
 CHUNK_ROWS = 1024
 """Rows a chunk; part of the numerical definition, since it fixes the order of sums."""
@@ -142,6 +145,13 @@ class Table:
         """Informative rows sorted by value: draws along it do not depend on the rows' order."""
         rows = np.flatnonzero(self.informative)
         return rows[np.lexsort(self.values[rows].T[::-1])]
+
+    @cached_property
+    def summary(self) -> "Summary":
+        """The rows in as few numbers as a normal loglik needs."""
+        from emlib.data.summary import summarize
+
+        return summarize(self)
 
     def draw_row(self, probability: NDArray[np.float64], uniform: float) -> int:
         """Row number drawn with ``probability * weight`` by inversion along the canonical order.

@@ -12,7 +12,7 @@ import numpy as np
 from emlib.algorithms.climb import climb
 from emlib.algorithms.stopping import Stopping
 from emlib.errors import EmlibError
-from emlib.inference.standard_errors import StandardErrors, flatten, unflatten
+from emlib.inference.standard_errors import StandardErrors, flatten, unflatten, unreported
 from emlib.models.base import Degenerate, Model
 
 
@@ -53,7 +53,8 @@ def bootstrap_errors(
     if len(sound) < 2:
         raise ValueError(f"n_resamples: only {len(sound)} of {n_resamples} refits ended soundly")
     errors = np.std(sound, axis=0, ddof=1)
-    reasons = np.full(errors.shape, "", dtype="<U16")
+    reasons = np.where(unreported(model, params), "not_identified", "").astype("<U16")
+    errors[reasons != ""] = np.nan
     return StandardErrors(
         estimates, unflatten(errors, shapes), unflatten(reasons, shapes),
         n_failed=n_resamples - len(sound),

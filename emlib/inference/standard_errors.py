@@ -64,6 +64,7 @@ def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
     slopes[~np.isfinite(flat)] = 0.0
     variances = np.einsum("ij,jk,ik->i", slopes, information.covariance, slopes)
     reasons = _reasons(information, slopes, flat, model, params)
+    reasons[unreported(model, params)] = "not_identified"
     errors = np.where(reasons == "", np.sqrt(np.maximum(variances, 0.0)), np.nan)
     return StandardErrors(
         estimates, unflatten(errors, shapes), unflatten(reasons, shapes),
@@ -73,6 +74,15 @@ def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
 
 def _scale(information: Information) -> Array:
     return np.abs(np.diagonal(information.complete))
+
+
+def unreported(model: Model, params: Any) -> NDArray[np.bool_]:
+    """Reported quantities, flattened, that a gauge leaves open."""
+    open_entries = model.not_identified(params)
+    return np.concatenate([
+        np.broadcast_to(open_entries.get(name, False), np.shape(value)).ravel()
+        for name, value in model.functionals(params).items()
+    ])  # fmt: skip
 
 
 def _reasons(

@@ -1,4 +1,4 @@
-"""Random responsibilities: each row's are uniform numbers divided by their sum."""
+"""The plainest random start that a family has."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,8 @@ from emlib.models.base import Model
 
 @dataclass(frozen=True)
 class Random(Init):
-    """Uniform responsibilities, normalized (scikit-learn's ``random``).
+    """Uniform responsibilities, normalized (scikit-learn's ``random``); random loadings where the
+    latent variables are factors.
 
     All components start near the overall mean, so the first steps of the climb are slow.  Holes
     need no care: only the model's start reads the data.  Cost: one pass.
@@ -22,6 +23,4 @@ class Random(Init):
     holes: ClassVar[str] = "native"
 
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
-        responsibilities = rng.random((data.n, model.n_components))
-        responsibilities /= responsibilities.sum(axis=1, keepdims=True)
-        return Start(model.start(data, responsibilities), e_steps=1.0)
+        return Start(model.random_start(data, rng), e_steps=1.0)

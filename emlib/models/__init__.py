@@ -5,6 +5,8 @@ from typing import Any
 from emlib.models.base import Degenerate, Diagnosis, Model, Stats, Step
 from emlib.models.bernoulli_mixture import BernoulliMixtureModel
 from emlib.models.censored_normal import CensoredNormalModel
+from emlib.models.factor_analysis import FactorAnalysisModel
+from emlib.models.factor_mixture import MixtureOfFactorAnalyzersModel
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 from emlib.models.grouped_multinomial import GroupedMultinomialModel
 from emlib.models.hmm import (
@@ -35,6 +37,8 @@ FAMILIES: dict[str, type[Model]] = {
         CategoricalHMMModel,
         MixtureHMMModel,
         StudentMixtureModel,
+        FactorAnalysisModel,
+        MixtureOfFactorAnalyzersModel,
     )
 }
 

@@ -229,6 +229,12 @@ class Model(ABC):
     def start(self, data: Any, responsibilities: Array) -> Any:
         """Parameters from responsibilities: a start only, never part of the objective."""
 
+    def random_start(self, data: Any, rng: np.random.Generator) -> Any:
+        """A start of the init ``random``: uniform responsibilities, divided by their sum."""
+        responsibilities = rng.random((data.n, self.n_components))
+        responsibilities /= responsibilities.sum(axis=1, keepdims=True)
+        return self.start(data, responsibilities)
+
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
         """Whether a generator's parameters are parameters of this model."""
         return False
@@ -260,6 +266,10 @@ class Model(ABC):
     def functionals(self, params: Any) -> dict[str, Array]:
         """Reported quantities that get standard errors: by default the record's arrays."""
         return {f.name: np.asarray(getattr(params, f.name)) for f in fields(params)}
+
+    def not_identified(self, params: Any) -> dict[str, NDArray[np.bool_]]:
+        """Entries of ``functionals`` that a gauge leaves open, so that they have no error."""
+        return {}
 
     @abstractmethod
     def n_parameters(self, data: Any) -> int:

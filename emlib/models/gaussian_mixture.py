@@ -14,6 +14,7 @@ from scipy.special import xlogy
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.checks import refuse_constant, refuse_empty
 from emlib.models.collapse import check_collapse, eigenvalue_ratio
 from emlib.models.covariance import COVARIANCES, ONE_COLUMN, Covariance
 from emlib.models.matching import matched_distance
@@ -108,18 +109,8 @@ class GaussianMixtureModel(Model):
                 f"n_samples={rows} rows with an observed cell: fewer than the "
                 f"{self.n_components} components of the mixture"
             )
-        live = data.observed & (data.weights > 0)[:, None]
-        empty = np.flatnonzero(~live.any(axis=0))
-        if len(empty):
-            raise InvalidData(f"column {empty[0]} has no observed cell: nothing to estimate from")
-        varies = live & (data.values != data.first_observed)
-        constant = np.flatnonzero(~varies.any(axis=0))
-        if len(constant):
-            raise InvalidData(
-                f"column {constant[0]} is constant in its observed cells"
-                + (" (n_samples=1)" if rows == 1 else "")
-                + ": its likelihood is unbounded; drop the column"
-            )
+        refuse_empty(data)
+        refuse_constant(data)
         if isinstance(self.prior, str):
             resolved = ConjugatePrior.fraley_raftery(data, self.n_components, self.structure.dense)
             return replace(self, prior=resolved)

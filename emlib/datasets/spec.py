@@ -8,11 +8,23 @@ import numpy as np
 from emlib.datasets.censored_normal import CensoredNormalGenerator
 from emlib.datasets.csvfile import read_csv
 from emlib.datasets.dataset import Dataset, DatasetInfo, Truth
+from emlib.datasets.discrete_mixtures import (
+    BernoulliMixtureGenerator,
+    LatentClassGenerator,
+    PoissonMixtureGenerator,
+)
 from emlib.datasets.family import Generator
 from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator
 from emlib.datasets.grouped_multinomial import GroupedMultinomialGenerator
+from emlib.datasets.hmm import (
+    CategoricalHMMGenerator,
+    GaussianHMMGenerator,
+    MixtureHMMGenerator,
+    PoissonHMMGenerator,
+)
 from emlib.datasets.multivariate_normal import MultivariateNormalGenerator
 from emlib.datasets.naming import Mistakes, unknown_name
+from emlib.datasets.student_mixture import StudentMixtureGenerator
 from emlib.datasets.tables import TABLES, load_table
 from emlib.datasets.zero_inflated_poisson import ZeroInflatedPoissonGenerator
 from emlib.errors import ConfigError
@@ -22,6 +34,14 @@ GENERATORS: dict[str, Generator] = {
     for generator in (
         # one line a family; family.py says how to write one
         GaussianMixtureGenerator(),
+        StudentMixtureGenerator(),
+        PoissonMixtureGenerator(),
+        BernoulliMixtureGenerator(),
+        LatentClassGenerator(),
+        GaussianHMMGenerator(),
+        PoissonHMMGenerator(),
+        CategoricalHMMGenerator(),
+        MixtureHMMGenerator(),
         CensoredNormalGenerator(),
         GroupedMultinomialGenerator(),
         ZeroInflatedPoissonGenerator(),

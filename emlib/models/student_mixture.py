@@ -7,6 +7,7 @@ where u is gamma(dof_k / 2, dof_k / 2); u and the missing cells are integrated o
 freedom that are estimated take an ECME step of their own, on the observed likelihood.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -108,7 +109,7 @@ class StudentMixtureModel(DofSetting, Model):
 
     n_components: int
     covariance_type: str = "full"
-    dofs: Any = "each"
+    dofs: str | float | Sequence[float] = "each"
 
     def __post_init__(self) -> None:
         GaussianMixtureModel(self.n_components, self.covariance_type)

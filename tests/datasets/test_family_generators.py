@@ -116,6 +116,9 @@ def test_what_is_not_given_has_its_default_and_null_may_be_one():
 
 
 SMALLEST = {
+    "latent_class": {"n": 30, "n_levels": [2, 3, 4], "n_components": 2},
+    "categorical_hmm": {"length": 20, "n_states": 2, "n_symbols": 3},
+    "student_mixture": {"n": 30, "d": 2, "n_components": 2, "overlap": {"mean": 0.05}},
     "gaussian_mixture": {"n": 30, "d": 2, "n_components": 2, "overlap": {"mean": 0.05}},
     "multivariate_normal": {"n": 30, "d": 3},
 }

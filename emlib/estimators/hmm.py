@@ -199,7 +199,7 @@ class PoissonHMM(HiddenMarkovModel):
     ----------
     n_states : int, default=1
     startprob : {"free", "stationary"}, default="free"
-    init_params : str, Init or dict, default="kmeans"
+    init_params : str, Init or dict, default="segments"
         Or starting values ``dict(startprob=, transmat=, rates=)``.
 
     Attributes
@@ -226,6 +226,7 @@ class PoissonHMM(HiddenMarkovModel):
 
     n_states: int = 1
     _: KW_ONLY
+    init_params: Any = "segments"
 
     def _make_model(self) -> PoissonHMMModel:
         return PoissonHMMModel(self.n_states, startprob=self.startprob)
@@ -245,7 +246,7 @@ class CategoricalHMM(HiddenMarkovModel):
     n_symbols : int, optional
         By default the largest symbol that the data show, plus 1.
     startprob : {"free", "stationary"}, default="free"
-    init_params : str, Init or dict, default="random"
+    init_params : str, Init or dict, default="segments"
         Or starting values ``dict(startprob=, transmat=, emissionprob=)``; a probability of zero
         stays zero.
 
@@ -273,7 +274,7 @@ class CategoricalHMM(HiddenMarkovModel):
     n_states: int = 1
     _: KW_ONLY
     n_symbols: int | None = None
-    init_params: Any = "random"
+    init_params: Any = "segments"
 
     def _make_model(self) -> CategoricalHMMModel:
         return CategoricalHMMModel(self.n_states, self.n_symbols, startprob=self.startprob)

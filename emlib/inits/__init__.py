@@ -8,10 +8,12 @@ from emlib.inits.centres import KMeans, KMeansPlusPlus, Points
 from emlib.inits.factors import PCA
 from emlib.inits.given import Given, Truth
 from emlib.inits.random import Random
+from emlib.inits.segments import Segments
 from emlib.inits.short_em import ShortEM
 
 INITS: dict[str, type[Init]] = {
-    init.name: init for init in (Random, Points, KMeans, KMeansPlusPlus, ShortEM, PCA, Truth)
+    init.name: init
+    for init in (Random, Points, KMeans, KMeansPlusPlus, ShortEM, PCA, Segments, Truth)
 }
 
 __all__ = ["INITS", "Given", "Init", "Start", "init_settings", "make_init"]

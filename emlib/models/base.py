@@ -21,6 +21,7 @@ TRAITS = {
     "classes": "latent classes that rows can be assigned to",
     "distances": "columns of numbers whose distances mean something",
     "factors": "latent factors",
+    "order": "time steps in their order",
 }
 """What a family may have that an init builds on."""
 

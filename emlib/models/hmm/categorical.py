@@ -148,8 +148,8 @@ class CategoricalHMMModel(HMMModel):
     """
 
     family: ClassVar[str] = "categorical_hmm"
-    traits: ClassVar[frozenset[str]] = frozenset({"classes"})
-    search: ClassVar[tuple[str, ...]] = ("random",)
+    traits: ClassVar[frozenset[str]] = frozenset({"classes", "order"})
+    search: ClassVar[tuple[str, ...]] = ("segments", "random")
     levels: ClassVar[bool] = True
     params_type: ClassVar[type] = CategoricalHMMParams
 

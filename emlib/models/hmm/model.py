@@ -68,6 +68,8 @@ class HMMModel(Model):
     """
 
     params_type: ClassVar[type]
+    traits: ClassVar[frozenset[str]] = frozenset({"classes", "distances", "order"})
+    search: ClassVar[tuple[str, ...]] = ("segments", "kmeans", "random", "short_em")
 
     n_states: int
     _: KW_ONLY

@@ -6,7 +6,8 @@ each distinct row was seen.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NoReturn
+from itertools import pairwise
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,12 @@ Ints = NDArray[np.int64]
 
 Coding = tuple[tuple[float, ...], ...]
 """Sorted codes of each column's levels."""
+
+BUNDLE_LEVELS = 64
+"""Joint levels of columns that are looked up together: few enough to stay in cache."""
+
+SMALL_NUMBER = 4096
+"""Whole numbers below are told apart by counting, others by sorting."""
 
 LARGEST_KEY = 2**62
 
@@ -36,11 +43,38 @@ class Rows:
         other; a missing cell has the position after the last.
     weights : ndarray of shape (m,)
         0 for a row without any observed cell.
+    sizes : tuple of int
+        Number of levels of each column.
     """
 
     values: Array
     codes: NDArray[np.int32]
     weights: Array
+    sizes: tuple[int, ...]
+
+    @cached_property
+    def bundles(self) -> "Bundles":
+        """Neighbouring columns with few levels, told by their joint level."""
+        offsets = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
+        missing = offsets[-1]
+        lines = [np.arange(a, b) for a, b in pairwise(offsets)]
+        holes = (self.codes == missing).any(axis=0)
+        lines = [np.append(a, missing) if h else a for a, h in zip(lines, holes, strict=True)]
+        limit = max(1, min(BUNDLE_LEVELS, len(self.codes) // 16))
+        codes, members, base = [], [], 0
+        for columns in _bundled([len(a) for a in lines], limit):
+            joint = np.zeros(len(self.codes), dtype=np.int64)
+            for j in columns:
+                within = np.minimum(self.codes[:, j] - offsets[j], self.sizes[j])
+                joint = joint * len(lines[j]) + within
+            grid = np.meshgrid(*(lines[j] for j in columns), indexing="ij")
+            members.append(np.stack([axis.ravel() for axis in grid], axis=1))
+            codes.append(joint + base)
+            base += len(members[-1])
+        width = max(part.shape[1] for part in members)
+        padded = [np.pad(m, ((0, 0), (0, width - m.shape[1])), constant_values=missing)
+                  for m in members]  # fmt: skip
+        return Bundles(np.stack(codes, axis=1).astype(np.int32), np.concatenate(padded))
 
     @cached_property
     def log_factorials(self) -> Array:
@@ -48,6 +82,13 @@ class Rows:
         from scipy.special import gammaln
 
         return np.asarray(gammaln(np.nan_to_num(self.values, nan=0.0) + 1.0).sum(axis=1))
+
+
+class Bundles(NamedTuple):
+    """Codes (m, g) of joint levels, and the levels (t, w) that each of those is made of."""
+
+    codes: NDArray[np.int32]
+    members: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +100,7 @@ class Discrete(Table):
         levels, codes, offset = [], np.empty(self.values.shape, dtype=np.int32), 0
         for j in range(self.d):
             seen = self.observed[:, j]
-            found, inverse = np.unique(self.values[seen, j], return_inverse=True)
+            found, inverse = _distinct(self.values[seen, j])
             codes[seen, j] = inverse + offset
             levels.append(found)
             offset += len(found)
@@ -71,30 +112,35 @@ class Discrete(Table):
         """Sorted distinct values of each column."""
         return self._coded[0]
 
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        return tuple(map(len, self.levels))
+
     @cached_property
     def live_levels(self) -> list[Array]:
         """Those of the rows that count, weights of zero left out."""
-        live = np.zeros(sum(map(len, self.levels)) + 1, dtype=bool)
+        live = np.zeros(sum(self._sizes) + 1, dtype=bool)
         live[self.distinct.codes] = True
-        cuts = np.cumsum([len(found) for found in self.levels])[:-1]
+        cuts = np.cumsum(self._sizes)[:-1]
         parts = zip(self.levels, np.split(live[:-1], cuts), strict=True)
         return [found[kept] for found, kept in parts]
 
     @cached_property
     def rows(self) -> Rows:
         """All rows, in their order."""
-        return Rows(self.values, self._coded[1], self.weights * self.informative)
+        return Rows(self.values, self._coded[1], self.weights * self.informative, self._sizes)
 
     @cached_property
     def distinct(self) -> Rows:
         """The distinct rows that count, in an order of their own, with their total weights."""
         codes = self.rows.codes[self.informative]
         if not len(codes):
-            return Rows(self.values[:0], codes, np.zeros(0))
-        _, first, inverse = np.unique(_keys(codes), return_index=True, return_inverse=True)
+            return Rows(self.values[:0], codes, np.zeros(0), self._sizes)
+        keys = _keys(codes, self._sizes)
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
         weights = np.bincount(inverse, self.weights[self.informative]).astype(np.float64)
         rows = np.flatnonzero(self.informative)[first]
-        return Rows(self.values[rows], codes[first], weights)
+        return Rows(self.values[rows], codes[first], weights, self._sizes)
 
     def lines(self, levels: Coding) -> Ints:
         """Where each of the table's levels stands among ``levels``, one column's after the other.
@@ -152,15 +198,36 @@ class Discrete(Table):
         )
 
 
-def _keys(codes: NDArray[np.int32]) -> Ints:
+def _distinct(values: Array) -> tuple[Array, Ints]:
+    """Sorted distinct values, and the place of each among them."""
+    if len(values) and 0 <= values.min() and values.max() < SMALL_NUMBER:
+        whole = values.astype(np.int64)
+        if (whole == values).all():
+            seen = np.bincount(whole) > 0
+            return np.flatnonzero(seen).astype(np.float64), (np.cumsum(seen) - 1)[whole]
+    return np.unique(values, return_inverse=True)
+
+
+def _keys(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> Ints:
     """One number a row, the same where the rows are, shape (n,)."""
-    keys, size = np.zeros(len(codes), dtype=np.int64), 1
-    for column in codes.T:
-        low, high = int(column.min()), int(column.max())
-        width = high - low + 1
-        if size > LARGEST_KEY // width:
+    keys, n_keys, offset, missing = np.zeros(len(codes), dtype=np.int64), 1, 0, sum(sizes)
+    for column, size in zip(codes.T, sizes, strict=True):
+        if n_keys > LARGEST_KEY // (size + 1):
             distinct, keys = np.unique(keys, return_inverse=True)
-            size = len(distinct)
-        keys = keys * width + (column - low)
-        size *= width
+            n_keys = len(distinct)
+        keys = keys * (size + 1) + np.where(column == missing, size, column - offset)
+        n_keys *= size + 1
+        offset += size
     return keys
+
+
+def _bundled(sizes: list[int], limit: int) -> list[range]:
+    """Runs of columns whose sizes have a product of at most ``limit``; longer ones stay alone."""
+    runs, product = [range(0, 1)], sizes[0]
+    for j, size in enumerate(sizes[1:], start=1):
+        if product * size <= limit:
+            runs[-1], product = range(runs[-1].start, j + 1), product * size
+        else:
+            runs.append(range(j, j + 1))
+            product = size
+    return runs

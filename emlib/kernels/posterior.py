@@ -5,6 +5,23 @@ import math
 from numba import njit
 
 
+@njit(inline="always")
+def divide_row_exactly(log_joint, responsibilities):
+    """``divide_row`` for the exact posterior, without a branch that depends on the row."""
+    n_components = log_joint.shape[0]
+    peak = log_joint[0]
+    for k in range(1, n_components):
+        peak = max(peak, log_joint[k])
+    total = 0.0
+    for k in range(n_components):
+        responsibilities[k] = math.exp(log_joint[k] - peak)
+        total += responsibilities[k]
+    share = 1.0 / total
+    for k in range(n_components):
+        responsibilities[k] *= share
+    return peak + math.log(total)
+
+
 @njit(cache=True)
 def divide_row(log_joint, beta, uniform, responsibilities):
     """Turn log joint densities into responsibilities; return the log of their sum.
@@ -13,6 +30,8 @@ def divide_row(log_joint, beta, uniform, responsibilities):
     draws one component from the exact posterior instead.  ``responsibilities`` may be
     ``log_joint`` itself.
     """
+    if beta == 1.0 and uniform < 0.0:
+        return divide_row_exactly(log_joint, responsibilities)
     n_components = log_joint.shape[0]
     best = 0
     for k in range(1, n_components):
@@ -42,10 +61,7 @@ def divide_row(log_joint, beta, uniform, responsibilities):
             reached += responsibilities[drawn]
         for k in range(n_components):
             responsibilities[k] = 1.0 if k == drawn else 0.0
-    elif beta == math.inf:
-        for k in range(n_components):
-            responsibilities[k] = 1.0 if k == best else 0.0
     else:
         for k in range(n_components):
-            responsibilities[k] /= total
+            responsibilities[k] = 1.0 if k == best else 0.0
     return loglik

@@ -167,11 +167,13 @@ class LatentClassModel(LevelIndependence):
         seen = self._seen(cells)
         table = np.zeros(cells.shape) if params is None else self._table(params).copy()
         np.divide(cells, seen, out=table, where=seen > 0)
-        return tuple(item.T for item in np.split(table, np.cumsum(self._sizes)[:-1]))
+        ends = np.cumsum([0, *self._sizes]).tolist()
+        return tuple(table[a:b].T for a, b in pairwise(ends))
 
     def _expected(self, params: LatentClassParams, responsibilities: Array) -> Array:
         """The most probable level of each item: levels have no mean."""
-        best = [(responsibilities @ item).argmax(axis=1) for item in params.probabilities]
+        by_row = np.ascontiguousarray(responsibilities.T)
+        best = [(item.T @ by_row).argmax(axis=0) for item in params.probabilities]
         return self._decoded(best)
 
     def _drawn(self, params: LatentClassParams, labels: Ints, rng: np.random.Generator) -> Array:

@@ -126,7 +126,11 @@ class LocalIndependence(Model):
         impossible = ~(loglik > -np.inf)
         loglik[impossible] = -np.inf
         responsibilities[impossible] = params.weights
-        completed = np.where(data.observed, data.values, self._expected(params, responsibilities))
+        completed = data.values.copy()
+        holes = np.flatnonzero(~data.observed.all(axis=1))
+        if len(holes):
+            expected = self._expected(params, responsibilities[holes])
+            completed[holes] = np.where(data.observed[holes], completed[holes], expected)
         return Posteriors(loglik, responsibilities, completed)
 
     def complete(self, params: Any, data: Discrete, rng: np.random.Generator) -> Array:
@@ -213,7 +217,7 @@ class LevelIndependence(LocalIndependence):
         from emlib.kernels.discrete import level_pass
 
         counts, sums, *rest = level_pass(
-            rows.codes, rows.weights, log_or_minus_infinity(params.weights),
+            *rows.bundles, rows.weights, log_or_minus_infinity(params.weights),
             self._log_table(params, data), posterior.beta, posterior.uniforms(len(rows.codes)),
         )  # fmt: skip
         return counts, self._placed(sums, data), *rest
@@ -231,9 +235,10 @@ class LevelIndependence(LocalIndependence):
         return level_posteriors(data.rows.codes, weights, table)
 
     def _cells(self, data: Discrete, responsibilities: Array) -> Array:
-        codes, size = data.rows.codes, sum(map(len, data.levels)) + 1
-        sums = [np.bincount(codes.ravel(), np.repeat(r, data.d), size) for r in responsibilities.T]
-        return self._placed(np.stack(sums, axis=1), data)
+        from emlib.kernels.discrete import level_sums
+
+        n_lines = sum(map(len, data.levels)) + 1
+        return self._placed(level_sums(data.rows.codes, responsibilities, n_lines), data)
 
     def _against_zero(self, cells: Array, params: Any) -> tuple[Array, Array, Array]:
         return cells, self._seen(cells), self._table(params)

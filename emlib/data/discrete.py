@@ -200,7 +200,7 @@ class Discrete(Table):
 
 def _distinct(values: Array) -> tuple[Array, Ints]:
     """Sorted distinct values, and the place of each among them."""
-    if len(values) and 0 <= values.min() and values.max() < SMALL_NUMBER:
+    if len(values) and values.min() >= 0 and values.max() < SMALL_NUMBER:
         whole = values.astype(np.int64)
         if (whole == values).all():
             seen = np.bincount(whole) > 0
@@ -223,7 +223,7 @@ def _keys(codes: NDArray[np.int32], sizes: tuple[int, ...]) -> Ints:
 
 def _bundled(sizes: list[int], limit: int) -> list[range]:
     """Runs of columns whose sizes have a product of at most ``limit``; longer ones stay alone."""
-    runs, product = [range(0, 1)], sizes[0]
+    runs, product = [range(1)], sizes[0]
     for j, size in enumerate(sizes[1:], start=1):
         if product * size <= limit:
             runs[-1], product = range(runs[-1].start, j + 1), product * size

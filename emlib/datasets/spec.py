@@ -13,6 +13,7 @@ from emlib.datasets.discrete_mixtures import (
     LatentClassGenerator,
     PoissonMixtureGenerator,
 )
+from emlib.datasets.factors import FactorAnalysisGenerator, MixtureOfFactorAnalyzersGenerator
 from emlib.datasets.family import Generator
 from emlib.datasets.gaussian_mixture import GaussianMixtureGenerator
 from emlib.datasets.grouped_multinomial import GroupedMultinomialGenerator
@@ -35,6 +36,8 @@ GENERATORS: dict[str, Generator] = {
         # one line a family; family.py says how to write one
         GaussianMixtureGenerator(),
         StudentMixtureGenerator(),
+        FactorAnalysisGenerator(),
+        MixtureOfFactorAnalyzersGenerator(),
         PoissonMixtureGenerator(),
         BernoulliMixtureGenerator(),
         LatentClassGenerator(),

@@ -24,7 +24,7 @@ from emlib.errors import ConfigError
         ({"table": "irs"}, "table", "unknown table 'irs'; did you mean 'iris'?"),
         ({"table": ["iris"]}, "table", "unknown table ['iris']"),
         ({"table": "iris", "n": 3}, "n", "unknown key 'n' of a 'table' dataset"),
-        ({"generator": "gaussian"}, "generator", "did you mean 'gaussian_mixture'?"),
+        ({"generator": "gaussian_mixtures"}, "generator", "did you mean 'gaussian_mixture'?"),
         ("iris", "", "'iris' is not a mapping"),
         (None, "", "None is not a mapping"),
     ],

@@ -1,6 +1,7 @@
 """A generator of a family needs its settings and its parameters; rows follow from its model."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -171,3 +172,10 @@ def test_a_family_that_needs_more_than_values_has_a_generator_that_draws_it():
     for name, family in emlib.models.FAMILIES.items():
         if family.needs and name in GENERATORS:
             assert set(family.needs) <= set(describe_dataset(smallest(name)).extras)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_generator_and_its_settings_are_in_the_docs(name):
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    assert f"`{name}`" in text or f"generator: {name}" in text
+    assert [key for key in GENERATORS[name].schema if f"`{key}`" not in text] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -75,6 +76,9 @@ def _check_component(section: str, key: str, given: Any, mistakes: Mistakes) -> 
 
 
 def _check_type(place: Place, value: Any, kind: Any, mistakes: Mistakes) -> None:
+    if _has_infinite(value):  # the files of a study hold finite numbers alone
+        mistakes.add(place, f"{shown(value)} is not a finite number")
+        return
     try:
         _adapter(kind).validate_python(value, strict=None if _lists(value) else True)
     except ValidationError as error:
@@ -92,6 +96,12 @@ def _check_type(place: Place, value: Any, kind: Any, mistakes: Mistakes) -> None
                 if allowed
                 else first["msg"],
             )
+
+
+def _has_infinite(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_infinite, value))
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _lists(value: Any) -> bool:

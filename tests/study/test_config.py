@@ -244,6 +244,10 @@ MISTAKES = {
         {"exclude": [{"model": "two"}]},
         "exclude: every combination is excluded; nothing is left to run",
     ),
+    "an infinite setting": (
+        {"models": {"t": {"family": "student_mixture", "n_components": 2, "dofs": float("inf")}}},
+        "models.t.dofs: inf is not a finite number",
+    ),
     "more components than rows": (
         {"models": {"m": {"family": "gaussian_mixture", "n_components": 60}}},
         "models.m: cannot be fitted to dataset 'drawn':",

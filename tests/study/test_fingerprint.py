@@ -52,11 +52,16 @@ def test_a_registry_does_not_draw_in_every_component():
     assert not {"inits/__init__.py", "inits/centres.py", "inits/short_em.py"} & files
 
 
-def test_an_init_that_holds_another_counts_that_one_alone():
-    assert init_parts("short_em") == ("points", "short_em")
-    assert init_parts("short_em", {"tries": 5, "base": "random"}) == ("random", "short_em")
-    assert "inits/random.py" not in files_of("inits", *init_parts("short_em"))
-    assert "inits/random.py" in files_of("inits", "random", "short_em")
+def test_an_init_that_holds_another_counts_that_one_and_no_third():
+    held = init_parts("short_em", {"tries": 5, "base": "segments"})
+    assert held == ("segments", "short_em")
+    assert "inits/segments.py" in files_of("inits", *held)
+    assert "inits/segments.py" not in files_of("inits", *init_parts("short_em"))
+
+
+def test_an_init_counts_those_that_it_falls_back_on():
+    assert init_parts("short_em") == ("short_em",)
+    assert {"inits/centres.py", "inits/random.py"} <= files_of("inits", "short_em")
 
 
 def test_a_new_init_changes_no_other(monkeypatch):

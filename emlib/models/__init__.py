@@ -18,6 +18,7 @@ from emlib.models.hmm import (
 from emlib.models.latent_class import LatentClassModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
 from emlib.models.poisson_mixture import PoissonMixtureModel
+from emlib.models.regression_mixture import RegressionMixtureModel
 from emlib.models.student_mixture import StudentMixtureModel
 from emlib.models.zero_inflated_poisson import ZeroInflatedPoissonModel
 
@@ -39,6 +40,7 @@ FAMILIES: dict[str, type[Model]] = {
         StudentMixtureModel,
         FactorAnalysisModel,
         MixtureOfFactorAnalyzersModel,
+        RegressionMixtureModel,
     )
 }
 

@@ -1,9 +1,14 @@
 """What families with covariates share: lines intercept + covariates @ coef, one a column."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+SINGULAR = 1e-12
+"""An eigenvalue of the scaled products of a design below this says that it is rank-deficient."""
 
 
 def centred_design(covariates: Array, origin: Array) -> Array:
@@ -36,3 +41,73 @@ def sampled_covariates(covariates: Array | None, n: int, coef: Array) -> Array:
     if covariates is None or np.shape(covariates) != (n, p):
         raise ValueError(f"covariates: drawing {n} rows needs them, of shape ({n}, {p})")
     return np.asarray(covariates, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class LineSums:
+    """Weighted sums of the residuals from lines, one a column, that can be taken to other lines.
+
+    Attributes
+    ----------
+    intercept, coef : ndarray of shape (l,), (l, p)
+        The lines that residuals are taken from.
+    origin : ndarray of shape (p,)
+        Covariates are taken from here, so that the sums keep their digits far from zero.
+    gram : ndarray of shape (l, 1 + p, 1 + p)
+        Products of the centred design.
+    cross : ndarray of shape (l, 1 + p)
+        Design times residuals.
+    second : ndarray of shape (l,)
+        Squared residuals.
+    """
+
+    intercept: Array
+    coef: Array
+    origin: Array
+    gram: Array
+    cross: Array
+    second: Array
+
+    def __add__(self, other: "LineSums") -> "LineSums":
+        # (1, z - o') is this matrix times (1, z - o)
+        turn = np.eye(len(self.origin) + 1)
+        turn[1:, 0] = other.origin - self.origin
+        turned = replace(
+            other, origin=self.origin, gram=turn @ other.gram @ turn.T, cross=other.cross @ turn.T
+        ).about(self.intercept, self.coef)
+        return replace(
+            self, gram=self.gram + turned.gram, cross=self.cross + turned.cross,
+            second=self.second + turned.second,
+        )  # fmt: skip
+
+    def about(self, intercept: Array, coef: Array) -> "LineSums":
+        """The same sums of the residuals from other lines."""
+        slopes = coef - self.coef
+        move = np.column_stack([intercept - self.intercept + slopes @ self.origin, slopes])
+        moved = np.einsum("jab,jb->ja", self.gram, move)
+        second = self.second - (move * (2.0 * self.cross - moved)).sum(axis=1)
+        return replace(
+            self, intercept=intercept, coef=coef, cross=self.cross - moved, second=second
+        )
+
+    def best(self, free: frozenset[str]) -> "LineSums":
+        """The same sums about their least-squares lines, ``intercept`` and ``coef`` as free.
+
+        Raises
+        ------
+        LinAlgError
+            If the weighted rows of a line do not determine it.
+        """
+        moving = directions(free, self.origin)
+        if not moving.shape[1]:
+            return self
+        gram = moving.T @ self.gram @ moving
+        sizes = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
+        if not (sizes > 0).all():
+            raise np.linalg.LinAlgError("a direction without size")
+        scaled = gram / (sizes[:, :, None] * sizes[:, None, :])
+        np.linalg.cholesky(scaled - SINGULAR * np.eye(moving.shape[1]))
+        step = np.linalg.solve(scaled, (self.cross @ moving / sizes)[:, :, None])[:, :, 0] / sizes
+        move = step @ moving.T
+        intercept = self.intercept + move[:, 0] - move[:, 1:] @ self.origin
+        return self.about(intercept, self.coef + move[:, 1:])

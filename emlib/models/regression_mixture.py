@@ -1,0 +1,494 @@
+"""Mixtures of linear regressions, with normal or t errors; responses may be missing.
+
+De Veaux (1989), Computational Statistics and Data Analysis 8, 227-245; Gruen and Leisch (2007,
+2008), flexmix.  Given the covariates and its component each response follows a line of its own,
+independent of the others, so a missing one takes no part.  t errors: Lange, Little and Taylor
+(1989), JASA 84, 881-896; their degrees of freedom take an ECME step (Liu and Rubin 1994).
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, xlogy
+
+from emlib.data import Regression
+from emlib.errors import InvalidData
+from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.collapse import DEGENERATE_RATIO
+from emlib.models.dofs import (
+    DofSetting,
+    TailPass,
+    check_dofs,
+    excess_slopes,
+    log_excess,
+    log_precision,
+    q_of_dofs,
+    raise_loglik,
+)
+from emlib.models.gaussian_mixture import EMPTY_SHARE, SPURIOUS_RATIO
+from emlib.models.lines import LineSums, centred_design, sampled_covariates
+from emlib.models.matching import matched_distance
+from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.truncated import LOG_ROOT_TWO_PI
+
+Array = NDArray[np.float64]
+
+NO_SIZE = 1e-20
+"""Residuals whose variance is below this share of the response's own are rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionMixtureParams:
+    """Weights (K,); lines intercept (K, d), coef (K, d, p); scales (K, d); dofs (K,).
+
+    Scales are the standard deviations of normal errors, those of t errors before they are
+    stretched.  Infinite degrees of freedom make errors normal.
+    """
+
+    weights: Array
+    intercept: Array
+    coef: Array
+    scales: Array
+    dofs: Array
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionSums:
+    """Sums over the observed responses of each component.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (K,)
+        Rows.
+    cells : ndarray of shape (K, d)
+        Observed responses.
+    log_precisions : ndarray of shape (K,)
+        Sums of E[log u] over the responses.
+    lines : LineSums
+        Of K * d lines, responses weighted by E[u].
+    loglik, magnitude : float
+        Observed-data loglik, and the sum of the rows' absolute logliks.
+    """
+
+    counts: Array
+    cells: Array
+    log_precisions: Array
+    lines: LineSums
+    loglik: float
+    magnitude: float
+
+    def __add__(self, other: "RegressionSums") -> "RegressionSums":
+        return RegressionSums(
+            self.counts + other.counts, self.cells + other.cells,
+            self.log_precisions + other.log_precisions, self.lines + other.lines,
+            self.loglik + other.loglik, self.magnitude + other.magnitude,
+        )  # fmt: skip
+
+    @property
+    def precisions(self) -> Array:
+        """Sums of E[u] over the responses, shape (K,)."""
+        return self.lines.gram[:, 0, 0].reshape(self.cells.shape).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class RegressionMixtureModel(DofSetting, Model):
+    """A mixture of ``n_components`` linear regressions.
+
+    Parameters
+    ----------
+    n_components : int
+    equal_scales : bool
+        Whether the components share the scale of each response.
+    dofs : {"each", "common"}, float or list of float
+        Degrees of freedom of the errors: estimated, or given; infinite ones are normal.
+    """
+
+    family: ClassVar[str] = "regression_mixture"
+    needs: ClassVar[tuple[str, ...]] = ("covariates",)
+
+    n_components: int
+    equal_scales: bool = False
+    dofs: Any = float("inf")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
+            raise ValueError(f"n_components: {self.n_components!r} is not a positive integer")
+        if not isinstance(self.equal_scales, bool | np.bool_):
+            raise ValueError(f"equal_scales: {self.equal_scales!r} is neither true nor false")
+        object.__setattr__(self, "dofs", check_dofs(self.dofs, self.n_components))
+
+    @property
+    def cycle(self) -> tuple[Step, ...]:
+        lines = Step(frozenset({"weights", "intercept", "coef", "scales"}))
+        if not self.estimates_dofs:
+            return (lines,)
+        return lines, Step(frozenset({"dofs"}), maximizes="loglik")
+
+    @classmethod
+    def view(cls, values: Any, weights: Any = None, **extras: Any) -> Regression:
+        return Regression.from_arrays(values, extras.get("covariates"), weights)
+
+    def n_parameters(self, data: Regression) -> int:
+        k, d, p = self.n_components, data.d, data.covariates.shape[1]
+        return k - 1 + k * d * (1 + p) + (1 if self.equal_scales else k) * d + self.n_dofs
+
+    def prepare(self, data: Regression) -> "RegressionMixtureModel":
+        """Check that one regression of each response exists and leaves something; see ``Model``."""
+        check_design(data, self.n_components)
+        sizes = one_line(data)[2]
+        exact = np.flatnonzero(sizes**2 <= NO_SIZE * data.column_moments[1])
+        if len(exact):
+            one = " (n_samples=1)" if data.informative.sum() == 1 else ""
+            raise InvalidData(
+                f"response {exact[0]} lies on one line exactly{one}: its likelihood is unbounded"
+            )
+        return self
+
+    def e_step(
+        self, params: RegressionMixtureParams, data: Regression, posterior: Posterior = EXACT
+    ) -> RegressionSums:
+        from emlib.kernels.regression import regression_pass
+
+        tails = 1.0 / params.dofs
+        heights, coef = self._lines(params, data)
+        counts, cells, logs, gram, cross, second, loglik, magnitude = regression_pass(
+            *_view(data), _log(params.weights), heights, coef, self._scales(params, data), tails,
+            log_excess(tails, ONE) - LOG_ROOT_TWO_PI, log_precision(tails, ONE), posterior.beta,
+            posterior.uniforms(data.n),
+        )  # fmt: skip
+        width = gram.shape[-1]
+        lines = LineSums(
+            params.intercept.ravel(), coef.reshape(-1, width - 1), data.covariate_means,
+            gram.reshape(-1, width, width), cross.reshape(-1, width), second.ravel(),
+        )  # fmt: skip
+        return RegressionSums(counts, cells, logs, lines, loglik, magnitude)
+
+    def m_step(
+        self,
+        stats: RegressionSums,
+        params: RegressionMixtureParams,
+        free: frozenset[str] | None = None,
+    ) -> RegressionMixtureParams:
+        """Weighted least squares, component by component."""
+        free = frozenset(vars(params)) if free is None else free
+        counts, cells = stats.counts, stats.cells
+        if counts.min() <= EMPTY_SHARE * counts.sum() or cells.min() <= 0:
+            raise Degenerate(f"component {cells.min(axis=1).argmin()} has no rows")
+        weights = counts / counts.sum() if "weights" in free else params.weights
+        shape = params.coef.shape
+        here = stats.lines.about(params.intercept.ravel(), params.coef.reshape(-1, shape[2]))
+        try:
+            here = here.best(free)
+        except np.linalg.LinAlgError:
+            raise Degenerate("the rows of a component do not determine its line") from None
+        scales = params.scales
+        if "scales" in free:
+            scales = self._scales_of(cells, here.second.reshape(cells.shape))
+        dofs = params.dofs
+        if self.estimates_dofs and "dofs" in free:
+            dofs = self.dofs_of_gamma(cells.sum(axis=1), stats.precisions, stats.log_precisions)
+        return RegressionMixtureParams(
+            weights, here.intercept.reshape(shape[:2]), here.coef.reshape(shape), scales, dofs
+        )
+
+    def observed_step(
+        self, params: RegressionMixtureParams, data: Regression, free: frozenset[str]
+    ) -> tuple[RegressionMixtureParams, float]:
+        """Degrees of freedom, by Newton's method on the observed loglik."""
+        from emlib.kernels.regression import regression_tails
+
+        heights, coef = self._lines(params, data)
+        scales = self._scales(params, data)
+
+        def evaluate(tails: Array) -> TailPass:
+            return TailPass(*regression_tails(
+                *_view(data), _log(params.weights), heights, coef, scales, tails,
+                log_excess(tails, ONE) - LOG_ROOT_TWO_PI, *excess_slopes(tails, ONE),
+            ))  # fmt: skip
+
+        dofs, passes = raise_loglik(evaluate, params.dofs, self.dofs == "common")
+        moved = vars(params) | {"dofs": dofs}
+        return RegressionMixtureParams(**moved), float(passes)
+
+    def q(self, stats: RegressionSums, params: RegressionMixtureParams) -> float:
+        lines = stats.lines.about(
+            params.intercept.ravel(), params.coef.reshape(len(stats.lines.second), -1)
+        )
+        squares = lines.second.reshape(params.scales.shape) / params.scales**2
+        total = xlogy(stats.counts, params.weights).sum()
+        total -= (stats.cells * np.log(params.scales) + 0.5 * squares).sum()
+        counts = stats.cells.sum(axis=1)
+        return float(total) + q_of_dofs(params.dofs, counts, stats.precisions, stats.log_precisions)
+
+    def start(self, data: Regression, responsibilities: Array) -> RegressionMixtureParams:
+        """Weighted least squares, with a few rows' worth of the one line of all rows."""
+        weights, intercept, coef, scales = started_lines(data, responsibilities)
+        if self.equal_scales:
+            scales = np.tile(np.sqrt(weights @ scales**2), (self.n_components, 1))
+        return RegressionMixtureParams(weights, intercept, coef, scales, self.starting_dofs)
+
+    def posterior(self, params: RegressionMixtureParams, data: Regression) -> Posteriors:
+        means = means_at(params, data.covariates)
+        tails = 1.0 / params.dofs[:, None]
+        z = np.where(data.observed[:, None], data.values[:, None] - means, 0.0) / params.scales
+        finite = np.where(tails > 0, tails, 1.0)
+        spread = np.where(tails > 0, (1.0 / finite + 1.0) * np.log1p(finite * z**2), z**2)
+        norms = log_excess(tails, ONE) - LOG_ROOT_TWO_PI - np.log(params.scales)
+        cells = np.where(data.observed[:, None], norms - 0.5 * spread, 0.0)
+        return posteriors_of(cells.sum(axis=2), params.weights, means, data)
+
+    def sample(
+        self,
+        params: RegressionMixtureParams,
+        n: int,
+        rng: np.random.Generator,
+        covariates: Array | None = None,
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw responses (n, d) beside covariates (n, p), and their components (n,)."""
+        z = sampled_covariates(covariates, n, params.coef[0])
+        labels = rng.choice(self.n_components, size=n, p=params.weights)
+        return self._drawn(params, z, labels, rng), labels
+
+    def complete(
+        self, params: RegressionMixtureParams, data: Regression, rng: np.random.Generator
+    ) -> Array:
+        """Draw components from their posterior, then the missing responses from their laws."""
+        responsibilities = self.posterior(params, data).responsibilities
+        labels = draw_labels(responsibilities, params.weights, rng)
+        drawn = self._drawn(params, data.covariates, labels, rng)
+        return np.where(data.observed, data.values, drawn)
+
+    def diagnose(self, params: RegressionMixtureParams, stats: RegressionSums) -> Diagnosis:
+        """``spurious``: fewer rows than twice a line's numbers, or a variance ratio below 1e-4."""
+        variances = params.scales**2
+        pooled = (stats.cells * variances).sum(axis=0) / stats.cells.sum(axis=0)
+        ratio, smallest = float((variances / pooled).min()), float(stats.counts.min())
+        few = smallest < 2 * (1 + params.coef.shape[2])
+        flags: tuple[str, ...] = ("spurious",) if few or ratio < SPURIOUS_RATIO else ()
+        if self.estimates_dofs and np.isinf(params.dofs).any():
+            flags += ("boundary",)
+        return Diagnosis(flags, ratio, smallest)
+
+    def accepts_truth(self, truth: dict[str, Any]) -> bool:
+        names = {"weights", "intercept", "coef", "scales"}
+        return names <= set(truth) and len(truth["weights"]) == self.n_components
+
+    def from_truth(self, truth: dict[str, Any]) -> RegressionMixtureParams:
+        """A generator's parameters; dofs that the model is given stay."""
+        dofs = truth.get("dofs", self.starting_dofs) if self.estimates_dofs else self.starting_dofs
+        names = ("weights", "intercept", "coef", "scales")
+        arrays = {name: np.asarray(truth[name], dtype=np.float64) for name in names}
+        return RegressionMixtureParams(**arrays, dofs=np.asarray(dofs, dtype=np.float64))
+
+    def parameter_error(self, params: RegressionMixtureParams, truth: dict[str, Any]) -> float:
+        """Root mean square error of the lines in true scales, labels matched."""
+        return line_error(params, truth, np.asarray(truth["scales"]))
+
+    def functionals(self, params: RegressionMixtureParams) -> dict[str, Array]:
+        """The record, without degrees of freedom that are given."""
+        named = super().functionals(params)
+        return named if self.estimates_dofs else {n: a for n, a in named.items() if n != "dofs"}
+
+    def pack(
+        self,
+        params: RegressionMixtureParams,
+        coordinates: str = "natural",
+        around: RegressionMixtureParams | None = None,
+    ) -> Array:
+        unconstrained = is_unconstrained(coordinates)
+        centre = params if around is None else around
+        scales = params.scales[:1] if self.equal_scales else params.scales
+        return np.concatenate([
+            pack_simplex(params.weights, unconstrained, centre.weights),
+            params.intercept.ravel(),
+            params.coef.ravel(),
+            (np.log(scales) if unconstrained else scales).ravel(),
+            self.pack_dofs(params.dofs, unconstrained),
+        ])  # fmt: skip
+
+    def unpack(
+        self, vector: Array, around: RegressionMixtureParams, coordinates: str = "natural"
+    ) -> RegressionMixtureParams:
+        unconstrained = is_unconstrained(coordinates)
+        k, d, p = around.coef.shape
+        sizes = [k - 1, k * d, k * d * p, (1 if self.equal_scales else k) * d]
+        weights, intercept, coef, scales, tails = np.split(vector, np.cumsum(sizes))
+        scales = (np.exp(scales) if unconstrained else scales).reshape(-1, d)
+        return RegressionMixtureParams(
+            unpack_simplex(weights, around.weights, unconstrained),
+            intercept.reshape(k, d),
+            coef.reshape(k, d, p),
+            np.array(np.broadcast_to(scales, (k, d))),
+            self.unpack_dofs(tails, around.dofs, unconstrained),
+        )
+
+    def _scales_of(self, cells: Array, second: Array) -> Array:
+        """Scales (K, d) from numbers of responses and sums of weighted squares.
+
+        Raises
+        ------
+        Degenerate
+            If a variance has no size next to the pooled one.
+        """
+        pooled = second.sum(axis=0) / cells.sum(axis=0)
+        variances = np.tile(pooled, (len(cells), 1)) if self.equal_scales else second / cells
+        if not (variances > DEGENERATE_RATIO * pooled).all():
+            k, j = np.argwhere(~(variances > DEGENERATE_RATIO * pooled))[0]
+            raise Degenerate(f"the scale of component {k} (response {j}) collapsed")
+        return np.sqrt(variances)
+
+    def _scales(self, params: RegressionMixtureParams, data: Regression) -> Array:
+        """The scales, where they are more than rounding.
+
+        Raises
+        ------
+        Degenerate
+            If all components run through the responses exactly, or parameters are none.
+        """
+        if not ((params.dofs > 0).all() and (params.scales > 0).all()):
+            raise Degenerate("scales and degrees of freedom are positive")
+        if (params.scales**2 < NO_SIZE * data.column_moments[1]).any():
+            raise Degenerate("lines run through all their responses exactly")
+        return np.ascontiguousarray(params.scales)
+
+    def _lines(self, params: RegressionMixtureParams, data: Regression) -> tuple[Array, Array]:
+        """Heights (K, d) at the means of the covariates, and coefficients."""
+        coef = np.ascontiguousarray(params.coef)
+        return params.intercept + coef @ data.covariate_means, coef
+
+    def _drawn(
+        self,
+        params: RegressionMixtureParams,
+        covariates: Array,
+        labels: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Array:
+        means = lines_at(params, covariates, labels)
+        noise = rng.standard_normal(means.shape)
+        dofs = params.dofs[labels, None]
+        half = np.where(np.isfinite(dofs), 0.5 * dofs, 1.0)
+        stretch = np.where(np.isfinite(dofs), rng.gamma(half, size=means.shape) / half, 1.0)
+        return means + params.scales[labels] * noise / np.sqrt(stretch)
+
+
+ONE = np.ones(1)
+
+
+def check_design(data: Regression, n_components: int) -> None:
+    """Refuse data whose rows are too few, or do not tell the coefficients of one line apart.
+
+    Raises
+    ------
+    InvalidData
+    """
+    rows = int(data.informative.sum())
+    if rows < n_components:
+        raise InvalidData(
+            f"n_samples={rows} rows with an observed response: fewer than the {n_components} "
+            "components of the mixture"
+        )
+    width = 1 + data.covariates.shape[1]
+    for j in range(data.d):
+        seen = data.observed[:, j] & (data.weights > 0)
+        if not seen.any():
+            raise InvalidData(f"response {j} has no observed cell: nothing to estimate from")
+        design = centred_design(data.covariates[seen], data.covariate_means)
+        size = np.abs(design).max(axis=0)
+        rank = np.linalg.matrix_rank(design / np.where(size > 0, size, 1.0))
+        if rank < width:
+            raise InvalidData(
+                f"response {j}: the {seen.sum()} rows (n_samples={rows}) that show it have a "
+                f"design of rank {rank}, less than the {width} of an intercept and {width - 1} "
+                "covariates; drop covariates that are constant or follow from others"
+            )
+
+
+def one_line(data: Regression) -> tuple[Array, Array, Array]:
+    """Least squares of each response on all rows: heights, coefficients, root mean squares."""
+    w, y, x = _design(data, np.ones((data.n, 1)))
+    lines, sizes = np.zeros((data.d, x.shape[1])), np.zeros(data.d)
+    for j in range(data.d):
+        root = np.sqrt(w[:, 0] * data.observed[:, j])
+        lines[j] = np.linalg.lstsq(root[:, None] * x, root * y[:, j], rcond=None)[0]
+        sizes[j] = np.sqrt(((root * (y[:, j] - x @ lines[j])) ** 2).sum() / (root**2).sum())
+    means = data.column_moments[0]
+    return means + lines[:, 0], lines[:, 1:], sizes
+
+
+def _design(data: Regression, responsibilities: Array) -> tuple[Array, Array, Array]:
+    """Weights (n, K), centred responses, 0 where missing, and the centred design."""
+    w = responsibilities * (data.weights * data.informative)[:, None]
+    y = np.where(data.observed, data.values - data.column_moments[0], 0.0)
+    return w, y, centred_design(data.covariates, data.covariate_means)
+
+
+def started_lines(data: Regression, responsibilities: Array) -> tuple[Array, Array, Array, Array]:
+    """Weights, intercepts, coefficients and scales of a start that never fails."""
+    w, y, x = _design(data, responsibilities)
+    heights, slopes, sizes = one_line(data)
+    k, (d, p) = w.shape[1], slopes.shape
+    counts, extra = w.sum(axis=0), 2.0 + p
+    intercept, coef, scales = np.zeros((k, d)), np.zeros((k, d, p)), np.zeros((k, d))
+    for j in range(d):
+        seen = data.observed[:, j]
+        line = np.concatenate([[heights[j] - data.column_moments[0][j]], slopes[j]])
+        residual = np.where(seen, y[:, j] - x @ line, 0.0)
+        pooled = (x.T * (w.sum(axis=1) * seen)) @ x / max((w.sum(axis=1) * seen).sum(), 1e-300)
+        for c in range(k):
+            own = w[:, c] * seen
+            gram = (x.T * own) @ x + extra * pooled
+            move = np.linalg.lstsq(gram, x.T @ (own * residual), rcond=None)[0]
+            intercept[c, j] = heights[j] + move[0]
+            coef[c, j] = slopes[j] + move[1:]
+            squares = own @ (residual - x @ move) ** 2 + extra * sizes[j] ** 2
+            scales[c, j] = np.sqrt(squares / (own.sum() + extra))
+    weights = (counts + 1.0 / k) / (counts.sum() + 1.0)
+    return weights, intercept - coef @ data.covariate_means, coef, scales
+
+
+def means_at(params: Any, covariates: Array) -> Array:
+    """Every component's lines at the rows, shape (n, K, d)."""
+    return np.asarray(params.intercept + np.einsum("np,kdp->nkd", covariates, params.coef))
+
+
+def lines_at(params: Any, covariates: Array, labels: NDArray[np.int64]) -> Array:
+    """The lines of the rows' own components, shape (n, d)."""
+    slopes = np.einsum("np,ndp->nd", covariates, params.coef[labels])
+    return np.asarray(params.intercept[labels] + slopes)
+
+
+def posteriors_of(log_density: Array, weights: Array, means: Array, data: Regression) -> Posteriors:
+    """Posteriors from log densities (n, K) and expected responses (n, K, d)."""
+    joint = _log(weights) + log_density
+    loglik = logsumexp(joint, axis=1)
+    responsibilities = np.exp(joint - loglik[:, None])
+    expected = np.einsum("nk,nkd->nd", responsibilities, means)
+    completed = np.where(data.observed, data.values, expected)
+    return Posteriors(loglik, responsibilities, completed)
+
+
+def line_error(params: Any, truth: dict[str, Any], scales: Array) -> float:
+    """Root mean square error of the lines in units of ``scales``, labels matched."""
+    true = [np.asarray(truth[name], dtype=np.float64) for name in ("intercept", "coef")]
+    if params.coef.shape != true[1].shape:
+        return float("nan")
+    k = len(true[0])
+    found = np.column_stack([params.intercept, params.coef.reshape(k, -1)])
+    wanted = np.column_stack([true[0], true[1].reshape(k, -1)])
+    units = (scales**2).mean(axis=1)[:, None, None] * np.eye(wanted.shape[1])
+    return matched_distance(found, wanted, units)
+
+
+def _view(data: Regression) -> tuple[NDArray[Any], ...]:
+    return (
+        data.values, data.weights, data.covariates, data.covariate_means, data.order, data.groups,
+        data.columns_of_pattern, data.observed_counts,
+    )  # fmt: skip
+
+
+def _log(weights: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.log(weights)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from emlib.estimators.latent_class import LatentClass
     from emlib.estimators.multivariate_normal import MultivariateNormal
     from emlib.estimators.poisson_mixture import PoissonMixture
+    from emlib.estimators.regression_mixture import RegressionMixture
     from emlib.estimators.student_mixture import StudentMixture
     from emlib.estimators.zero_inflated_poisson import ZeroInflatedPoisson
     from emlib.selection import select
@@ -37,6 +38,7 @@ _PUBLIC = {
     "MultivariateNormal": "emlib.estimators.multivariate_normal",
     "PoissonHMM": "emlib.estimators.hmm",
     "PoissonMixture": "emlib.estimators.poisson_mixture",
+    "RegressionMixture": "emlib.estimators.regression_mixture",
     "StudentMixture": "emlib.estimators.student_mixture",
     "ZeroInflatedPoisson": "emlib.estimators.zero_inflated_poisson",
     "select": "emlib.selection",
@@ -56,6 +58,7 @@ __all__ = [
     "MultivariateNormal",
     "PoissonHMM",
     "PoissonMixture",
+    "RegressionMixture",
     "StudentMixture",
     "ZeroInflatedPoisson",
     "__version__",

@@ -103,9 +103,9 @@ class EMEstimator(BaseEstimator):
         ValueError
         """
 
-    def _settled(self, model: Any) -> dict[str, Any]:
-        """Starting values that the settings decide: a user need not give them again."""
-        return {}
+    def _starting_values(self, model: Any) -> dict[str, Any]:
+        """Starting values as the record has them, those that the settings decide included."""
+        return dict(self.init_params)
 
     @property
     def model_(self) -> Model:
@@ -133,8 +133,7 @@ class EMEstimator(BaseEstimator):
             return as_init(self.init_params)
         # A start that never fails shows which arrays the family has, and of which shapes.
         even = np.full((data.n, model.n_components), 1.0 / model.n_components)
-        values = self._settled(model) | self.init_params
-        params = given_params(values, model.start(data, even))
+        params = given_params(self._starting_values(model), model.start(data, even))
         self._check_start(params, model, data)
         return Given(params)
 

@@ -80,8 +80,9 @@ class StudentMixture(ClassMethods, TableEstimator):
     def _make_model(self) -> StudentMixtureModel:
         return StudentMixtureModel(self.n_components, self.covariance_type, self.dofs)
 
-    def _settled(self, model: StudentMixtureModel) -> dict[str, Any]:
-        return {} if model.estimates_dofs else {"dofs": model.starting_dofs}
+    def _starting_values(self, model: StudentMixtureModel) -> dict[str, Any]:
+        given = {} if model.estimates_dofs else {"dofs": model.starting_dofs}
+        return given | self.init_params
 
     def _check_start(self, params: Any, model: Any, data: Table) -> None:
         check_covariances(params, model.structure)

@@ -6,6 +6,7 @@ independent of the others, so a missing one takes no part.  t errors: Lange, Lit
 (1989), JASA 84, 881-896; their degrees of freedom take an ECME step (Liu and Rubin 1994).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -111,7 +112,7 @@ class RegressionMixtureModel(DofSetting, Model):
 
     n_components: int
     equal_scales: bool = False
-    dofs: Any = float("inf")
+    dofs: str | float | Sequence[float] = float("inf")
 
     def __post_init__(self) -> None:
         if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:

@@ -2,6 +2,7 @@
 
 Natural coordinates drop the last entry; unconstrained ones are log-odds against the entry that is
 largest in the chart's centre, so that a probability of zero is -inf and nothing else suffers.
+Probabilities that are below an ``edge`` in the centre can be frozen there: -inf too.
 """
 
 import numpy as np
@@ -10,18 +11,18 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def pack_simplex(p: Array, unconstrained: bool, around: Array | None = None) -> Array:
+def pack_simplex(
+    p: Array, unconstrained: bool, around: Array | None = None, edge: float = 0.0
+) -> Array:
     """Coordinates of ``p``, shape (..., K), as one vector of length (...) * (K - 1)."""
     if not unconstrained:
         return np.asarray(p[..., :-1]).ravel()
-    reference = _reference(p if around is None else around)
-    with np.errstate(divide="ignore"):
-        logs = np.log(p)
-    odds = logs - np.take_along_axis(logs, reference, axis=-1)
-    return np.asarray(odds[_others(reference, p.shape)])
+    around = p if around is None else around
+    odds = np.where(around < edge, -np.inf, _odds(p, around))
+    return np.asarray(odds[_others(_reference(around), p.shape)])
 
 
-def unpack_simplex(vector: Array, around: Array, unconstrained: bool) -> Array:
+def unpack_simplex(vector: Array, around: Array, unconstrained: bool, edge: float = 0.0) -> Array:
     """Inverse of ``pack_simplex``; ``around`` has the shape of the result."""
     *lines, k = around.shape
     if not unconstrained:
@@ -30,9 +31,16 @@ def unpack_simplex(vector: Array, around: Array, unconstrained: bool) -> Array:
     reference = _reference(around)
     odds = np.zeros(around.shape)
     odds[_others(reference, around.shape)] = vector
+    odds = np.where((around < edge) & np.isneginf(odds), _odds(around, around), odds)
     odds -= odds.max(axis=-1, keepdims=True)
     share = np.exp(odds)
     return np.asarray(share / share.sum(axis=-1, keepdims=True))
+
+
+def _odds(p: Array, around: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        logs = np.log(p)
+    return np.asarray(logs - np.take_along_axis(logs, _reference(around), axis=-1))
 
 
 def _reference(p: Array) -> NDArray[np.intp]:

@@ -13,10 +13,10 @@ from scipy.special import xlogy
 from emlib.data import Sequences, Table
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis
-from emlib.models.hmm.chain import log, shares_of
+from emlib.models.hmm.chain import BOUNDARY, log, shares_of
 from emlib.models.hmm.counts import check_whole
 from emlib.models.hmm.emission import Emission
-from emlib.models.hmm.model import BOUNDARY, HMMModel
+from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
 from emlib.models.simplex import pack_simplex, unpack_simplex
 
@@ -81,10 +81,11 @@ class Categorical(Emission):
         return self.n_states * (self.n_symbols - 1)
 
     def pack(self, params: Any, unconstrained: bool, around: Any) -> Array:
-        return pack_simplex(params.emissionprob, unconstrained, around.emissionprob)
+        return pack_simplex(params.emissionprob, unconstrained, around.emissionprob, BOUNDARY)
 
     def unpack(self, vector: Array, around: Any, unconstrained: bool) -> dict[str, Array]:
-        return {"emissionprob": unpack_simplex(vector, around.emissionprob, unconstrained)}
+        emissionprob = unpack_simplex(vector, around.emissionprob, unconstrained, BOUNDARY)
+        return {"emissionprob": emissionprob}
 
     def completed(self, params: Any, data: Sequences, responsibilities: Array) -> Array:
         """Missing steps at their most probable symbol."""

@@ -20,6 +20,9 @@ Array = NDArray[np.float64]
 
 STARTS = ("free", "stationary")
 
+BOUNDARY = 1e-8
+"""A probability below this is flagged as one at 0, and frozen in charts around it."""
+
 
 @dataclass(frozen=True, eq=False)
 class ChainSums:
@@ -140,19 +143,20 @@ class Chain:
 
     def pack(self, params: Any, unconstrained: bool, around: Any) -> Array:
         """Coordinates of the probabilities that move of their own."""
-        transmat = pack_simplex(params.transmat, unconstrained, around.transmat)
+        transmat = pack_simplex(params.transmat, unconstrained, around.transmat, BOUNDARY)
         if self.tied:
             return transmat
-        startprob = pack_simplex(params.startprob, unconstrained, around.startprob)
+        startprob = pack_simplex(params.startprob, unconstrained, around.startprob, BOUNDARY)
         return np.concatenate([startprob, transmat])
 
     def unpack(self, vector: Array, around: Any, unconstrained: bool) -> tuple[Array, Array]:
         """Inverse of ``pack``."""
         at = 0 if self.tied else self.n_states - 1
-        transmat = unpack_simplex(vector[at:], around.transmat, unconstrained)
+        transmat = unpack_simplex(vector[at:], around.transmat, unconstrained, BOUNDARY)
         if self.tied:
             return stationary_distribution(transmat), transmat
-        return unpack_simplex(vector[:at], around.startprob, unconstrained), transmat
+        startprob = unpack_simplex(vector[:at], around.startprob, unconstrained, BOUNDARY)
+        return startprob, transmat
 
     def _hard(
         self, params: Any, log_densities: Array, rows: Any, data: Sequences, weights: Array

@@ -11,7 +11,7 @@ from scipy.special import xlogy
 
 from emlib.data import Sequences, Table
 from emlib.models.base import Diagnosis
-from emlib.models.hmm.chain import log, padded_width, shares_of
+from emlib.models.hmm.chain import BOUNDARY, log, padded_width, shares_of
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.gaussian import (
     Gaussian,
@@ -19,7 +19,7 @@ from emlib.models.hmm.gaussian import (
     check_covariance_type,
     check_varying,
 )
-from emlib.models.hmm.model import BOUNDARY, HMMModel, HMMStats
+from emlib.models.hmm.model import HMMModel, HMMStats
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.simplex import pack_simplex, unpack_simplex
@@ -101,7 +101,7 @@ class Mixture(Emission):
         return self.n_states * (self.n_mix - 1) + self.components.n_free(d)
 
     def pack(self, params: Any, unconstrained: bool, around: Any) -> Array:
-        weights = pack_simplex(params.weights, unconstrained, around.weights)
+        weights = pack_simplex(params.weights, unconstrained, around.weights, BOUNDARY)
         rest = self.components.pack(self.flat(params), unconstrained, self.flat(around))
         return np.concatenate([weights, rest])
 
@@ -109,7 +109,7 @@ class Mixture(Emission):
         weights, rest = np.split(vector, [self.n_states * (self.n_mix - 1)])
         arrays = self.components.unpack(rest, self.flat(around), unconstrained)
         return {
-            "weights": unpack_simplex(weights, around.weights, unconstrained),
+            "weights": unpack_simplex(weights, around.weights, unconstrained, BOUNDARY),
             **self._shaped(arrays["means"], arrays["covars"]),
         }
 

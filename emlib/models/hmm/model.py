@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 from emlib.data import Sequences
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.hmm.chain import Chain, ChainSums, Smoothed, log, padded_width
+from emlib.models.hmm.chain import BOUNDARY, Chain, ChainSums, Smoothed, log, padded_width
 from emlib.models.hmm.emission import Emission
 from emlib.models.posterior import EXACT, Posterior
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="HMMModel")
-
-BOUNDARY = 1e-8
-"""A probability below this is flagged as one at 0."""
 
 FEW_SEQUENCES = 10
 """Fewer are simulated for a bootstrap sample, not drawn."""

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import DensityMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from emlib.estimators.base import EMEstimator
@@ -145,15 +145,19 @@ class ClassMethods:
         return -2.0 * loglik + penalty + 2.0 * entropy
 
 
-class FactorMethods:
+class FactorMethods(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """What continuous latent variables add to an estimator of rows."""
 
     def transform(self, X: ArrayLike) -> Array:
         """Posterior means of the factors (regression scores), shape (n_samples, n_factors)."""
-        return self._posterior(X).latent  # type: ignore[attr-defined]
+        return self._posterior(X).latent
 
     def fit_transform(
         self, X: ArrayLike, y: None = None, sample_weight: ArrayLike | None = None
     ) -> Array:
         """Fit and return the factor scores of X, shape (n_samples, n_factors)."""
-        return self.fit(X, sample_weight=sample_weight).transform(X)  # type: ignore[attr-defined]
+        return self.fit(X, sample_weight=sample_weight).transform(X)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.loadings_.shape[-1])

@@ -105,7 +105,7 @@ class FactorAnalysisModel(Model):
             variances = np.full(data.d, variances.mean())
         scale = np.sqrt(0.5 * variances / self.n_factors)
         loadings = scale[:, None] * rng.standard_normal((data.d, self.n_factors))
-        loadings = np.where(self._mixture.mask(data.d), loadings, 0.0)
+        loadings = np.where(self.mask(data.d), loadings, 0.0)
         noise = 0.5 * variances
         return FactorAnalysisParams(
             mean, loadings, np.asarray(noise[0]) if self.noise == "isotropic" else noise
@@ -134,6 +134,10 @@ class FactorAnalysisModel(Model):
     ) -> tuple[Array, None]:
         """Draw n rows (n, d); there are no latent classes."""
         return self._mixture.sample(_mixed(params), n, rng)[0], None
+
+    def mask(self, d: int) -> NDArray[np.bool_]:
+        """True where a loading is free, shape (d, q)."""
+        return self._mixture.mask(d)
 
     def covariance(self, params: FactorAnalysisParams) -> Array:
         """L L' + Psi, shape (d, d)."""

@@ -91,7 +91,8 @@ class Gaussian(Emission):
     def m_step(self, sums: ComponentSums, params: Any, free: frozenset[str]) -> dict[str, Array]:
         moving = {"means": "means", "covars": "covariances"}
         inside = frozenset(moving[name] for name in free if name in moving)
-        moved = self.mixture.m_step(sums, self.as_mixture(params), inside)
+        weights = sums.counts / max(sums.counts.sum(), np.finfo(float).tiny)
+        moved = self.mixture.m_step(sums, self.as_mixture(params, weights), inside)
         return {"means": moved.means, "covars": moved.covariances}
 
     def q(self, sums: ComponentSums, params: Any) -> float:
@@ -167,8 +168,8 @@ class Gaussian(Emission):
         return self.mixture.full_covariances(self.as_mixture(params))
 
     def as_mixture(self, params: Any, weights: Array | None = None) -> GaussianMixtureParams:
-        """The states as components, of weight 1 each where none are given."""
-        weights = np.ones(self.n_states) if weights is None else weights
+        """The states as components, of equal weights where none are given."""
+        weights = np.full(self.n_states, 1.0 / self.n_states) if weights is None else weights
         return GaussianMixtureParams(weights, params.means, params.covars)
 
     def _padded(self, params: Any, width: int) -> tuple[Array, Array]:

@@ -25,6 +25,7 @@ from emlib.datasets.hmm import (
 )
 from emlib.datasets.multivariate_normal import MultivariateNormalGenerator
 from emlib.datasets.naming import Mistakes, unknown_name
+from emlib.datasets.regression_mixture import RegressionMixtureGenerator
 from emlib.datasets.student_mixture import StudentMixtureGenerator
 from emlib.datasets.tables import TABLES, load_table
 from emlib.datasets.zero_inflated_poisson import ZeroInflatedPoissonGenerator
@@ -38,6 +39,7 @@ GENERATORS: dict[str, Generator] = {
         StudentMixtureGenerator(),
         FactorAnalysisGenerator(),
         MixtureOfFactorAnalyzersGenerator(),
+        RegressionMixtureGenerator(),
         PoissonMixtureGenerator(),
         BernoulliMixtureGenerator(),
         LatentClassGenerator(),

@@ -32,16 +32,19 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
 
 
 def check_dofs(dofs: Any, n_components: int) -> str | tuple[float, ...]:
-    """The setting ``dofs``: "each", "common", or one given number a component.
+    """The setting ``dofs``: "each", "common", or one given number a component; "normal" is inf.
 
     Raises
     ------
     ValueError
         If it is none of these.
     """
+    if isinstance(dofs, str) and dofs == "normal":  # files of studies hold no inf
+        dofs = np.inf
     if isinstance(dofs, str):
         if dofs not in ("each", "common"):
-            raise ValueError(f"dofs: {dofs!r} is not each, common, a number or a list of them")
+            allowed = "normal, each, common, a number or a list of them"
+            raise ValueError(f"dofs: {dofs!r} is not {allowed}")
         return dofs
     given = np.asarray(dofs, dtype=np.float64)
     if given.shape not in ((), (n_components,)):

@@ -103,8 +103,8 @@ class RegressionMixtureModel(DofSetting, Model):
     n_components : int
     equal_scales : bool
         Whether the components share the scale of each response.
-    dofs : {"each", "common"}, float or list of float
-        Degrees of freedom of the errors: estimated, or given; infinite ones are normal.
+    dofs : {"normal", "each", "common"}, float or list of float
+        Degrees of freedom of the errors: infinite, estimated, or given.
     """
 
     family: ClassVar[str] = "regression_mixture"
@@ -112,7 +112,7 @@ class RegressionMixtureModel(DofSetting, Model):
 
     n_components: int
     equal_scales: bool = False
-    dofs: str | float | Sequence[float] = float("inf")
+    dofs: str | float | Sequence[float] = "normal"
 
     def __post_init__(self) -> None:
         if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:

@@ -1,0 +1,55 @@
+"""Random mixtures of linear regressions."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from emlib.datasets.dataset import Truth
+from emlib.datasets.family import Drawn, FamilyGenerator
+from emlib.datasets.settings import Setting, count, positive
+
+
+class RegressionMixtureGenerator(FamilyGenerator):
+    """Equally large components, each with a line of its own and normal errors of variance 1.
+
+    Covariates are standard normal. ``separation`` (3) is the root mean square distance of two
+    lines, over covariates, in standard deviations: the lower it is, the more lines overlap.
+
+    Settings: ``n``, ``n_components``, ``n_covariates`` (1), ``d`` (1), ``separation``.
+    """
+
+    family: ClassVar[str] = "regression_mixture"
+    extras: ClassVar[tuple[str, ...]] = ("covariates",)
+    schema: ClassVar[Mapping[str, Setting]] = {
+        "n": count(),
+        "n_components": count(2),
+        "n_covariates": count(1, 1),
+        "d": count(1, 1),
+        "separation": positive(3.0),
+    }
+
+    def model_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {"n_components": settings["n_components"]}
+
+    def columns(self, settings: dict[str, Any]) -> tuple[str, ...]:
+        return ("y",) if settings["d"] == 1 else tuple(f"y{j + 1}" for j in range(settings["d"]))
+
+    def parameters(self, settings: dict[str, Any], rng: np.random.Generator) -> Truth:
+        """Draw weights (K,), intercept (K, d), coef (K, d, p) and scales (K, d)."""
+        k, d, p = (settings[name] for name in ("n_components", "d", "n_covariates"))
+        size = settings["separation"] / np.sqrt(2.0 * (1 + p))
+        return {
+            "weights": np.full(k, 1 / k),
+            "intercept": size * rng.standard_normal((k, d)),
+            "coef": size * rng.standard_normal((k, d, p)),
+            "scales": np.ones((k, d)),
+        }
+
+    def rows(
+        self, settings: dict[str, Any], model: Any, params: Any, rng: np.random.Generator
+    ) -> Drawn:
+        """Draw covariates, then responses beside them."""
+        covariates = rng.standard_normal((settings["n"], settings["n_covariates"]))
+        values, labels = model.sample(params, settings["n"], rng, covariates)
+        return values, labels, {"covariates": covariates}

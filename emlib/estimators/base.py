@@ -22,7 +22,7 @@ from emlib.errors import InvalidData
 from emlib.inference import Imputer, StandardErrors, bootstrap_errors, information_errors
 from emlib.inits import Given, Init, make_init
 from emlib.models import Degenerate, Model
-from emlib.models.base import Posteriors
+from emlib.models.base import TRAITS, Posteriors
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="EMEstimator")
@@ -130,7 +130,14 @@ class EMEstimator(BaseEstimator):
 
     def _init(self, model: Model, data: Any) -> Init:
         if not isinstance(self.init_params, dict):
-            return as_init(self.init_params)
+            init = as_init(self.init_params)
+            lacking = [TRAITS[name] for name in TRAITS if name in init.needs - model.traits]
+            if lacking:
+                raise ValueError(
+                    f"init_params: {init.name!r} needs {' and '.join(lacking)}, which "
+                    f"{type(self).__name__} does not have"
+                )
+            return init
         # A start that never fails shows which arrays the family has, and of which shapes.
         even = np.full((data.n, model.n_components), 1.0 / model.n_components)
         params = given_params(self._starting_values(model), model.start(data, even))
@@ -287,7 +294,9 @@ class EMEstimator(BaseEstimator):
             r = posterior.responsibilities
             entropies = -(r * np.log(np.where(r > 0, r, 1.0))).sum(axis=1)
             entropy = float((data.weights * data.informative) @ entropies)
-        return float(data.unit_weights @ posterior.loglik), data.total_weight, entropy
+        live = data.unit_weights > 0  # a unit that does not count may be impossible
+        loglik = float(data.unit_weights[live] @ posterior.loglik[live])
+        return loglik, data.total_weight, entropy
 
     def _check_fitted(self) -> None:
         check_is_fitted(self, "params_")
@@ -303,7 +312,7 @@ def given_params(values: dict[str, Any], like: Any) -> Any:
         probabilities do not sum to one.
     """
     templates = {field.name: getattr(like, field.name) for field in fields(like)}
-    needed = {name for name, template in templates.items() if np.size(template)}
+    needed = {name for name, template in templates.items() if _size(template)}
     if not needed <= set(values) <= set(templates):
         raise ValueError(f"init_params: keys {sorted(values)}; needed are {sorted(needed)}")
     arrays = {
@@ -311,6 +320,11 @@ def given_params(values: dict[str, Any], like: Any) -> Any:
         for name, template in templates.items()
     }
     return type(like)(**arrays)
+
+
+def _size(template: Any) -> int:
+    arrays = template if isinstance(template, list | tuple) else [template]
+    return sum(np.size(array) for array in arrays)
 
 
 def _checked_start(name: str, value: ArrayLike, template: Any) -> Any:

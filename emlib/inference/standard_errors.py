@@ -50,9 +50,10 @@ class StandardErrors:
 
 def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
     """Standard errors from the observed information at ``params``."""
-    information = observed_information(model, data, params)
     estimates = model.functionals(params)
-    flat, shapes = flatten(estimates)
+    params = model.settled(params, model.e_step(params, data))
+    information = observed_information(model, data, params)
+    flat, shapes = flatten(model.functionals(params))
 
     def reported(vector: Array) -> Array:
         there = model.unpack(vector, params, "unconstrained")
@@ -78,11 +79,10 @@ def _scale(information: Information) -> Array:
 
 def unreported(model: Model, params: Any) -> NDArray[np.bool_]:
     """Reported quantities, flattened, that a gauge leaves open."""
-    open_entries = model.not_identified(params)
-    return np.concatenate([
-        np.broadcast_to(open_entries.get(name, False), np.shape(value)).ravel()
-        for name, value in model.functionals(params).items()
-    ])  # fmt: skip
+    reported, open_entries = model.functionals(params), model.not_identified(params)
+    inside = {name: np.zeros_like(flatten({name: value})[0]) for name, value in reported.items()}
+    inside |= {name: np.ravel(entries) for name, entries in open_entries.items()}
+    return flatten(inside)[0] != 0
 
 
 def _reasons(
@@ -116,18 +116,27 @@ def _touched(model: Model, params: Any, at: Array, frozen: NDArray[np.bool_]) ->
     return np.asarray(moved | ~np.isfinite(here))
 
 
-def flatten(named: dict[str, Array]) -> tuple[Array, dict[str, tuple[int, ...]]]:
-    """All numbers in one vector, and the shapes to undo it."""
-    shapes = {name: np.shape(value) for name, value in named.items()}
-    parts = [np.ravel(np.asarray(value, dtype=np.float64)) for value in named.values()]
+def flatten(named: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
+    """All numbers in one vector, and the shapes to undo it; a value may be a list of arrays."""
+    shapes: dict[str, Any] = {}
+    parts: list[Array] = []
+    for name, value in named.items():
+        arrays = value if isinstance(value, list) else [value]
+        parts.extend(np.ravel(np.asarray(array, dtype=np.float64)) for array in arrays)
+        sizes = [np.shape(array) for array in arrays]
+        shapes[name] = sizes if isinstance(value, list) else sizes[0]
     return np.concatenate(parts), shapes
 
 
-def unflatten(flat: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+def unflatten(flat: Any, shapes: dict[str, Any]) -> dict[str, Any]:
     """Inverse of ``flatten``."""
-    result, at = {}, 0
+    result: dict[str, Any] = {}
+    at = 0
     for name, shape in shapes.items():
-        size = int(np.prod(shape))
-        result[name] = flat[at : at + size].reshape(shape)
-        at += size
+        arrays = []
+        for each in shape if isinstance(shape, list) else [shape]:
+            size = int(np.prod(each))
+            arrays.append(flat[at : at + size].reshape(each))
+            at += size
+        result[name] = arrays if isinstance(shape, list) else arrays[0]
     return result

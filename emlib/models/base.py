@@ -248,6 +248,14 @@ class Model(ABC):
         """Flags for the end of a climb."""
         return Diagnosis()
 
+    def settled(self, params: Any, stats: Any) -> Any:
+        """The parameters with what is on its way to the boundary there already.
+
+        Standard errors treat as ``boundary`` what ``diagnose`` flags: a climb takes for ever to
+        get there.
+        """
+        return params
+
     def parameter_error(self, params: Any, truth: dict[str, Any]) -> float:
         """Distance from a generator's parameters, labels matched; NaN where none is defined."""
         return float("nan")

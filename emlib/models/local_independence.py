@@ -146,10 +146,14 @@ class LocalIndependence(Model):
 
     def diagnose(self, params: Any, stats: ClassSums) -> Diagnosis:
         """``boundary``: a probability or rate is zero, or on its way there."""
-        expected, exposure, old = self._against_zero(stats.cells, params)
-        vanishing = (expected < VANISHING) & (expected < SHRINKS * old * exposure)
-        flags = ("boundary",) if (vanishing | (old == 0)).any() else ()
+        old = self._against_zero(stats.cells, params)[2]
+        flags = ("boundary",) if (self._vanishing(params, stats) | (old == 0)).any() else ()
         return Diagnosis(flags, smallest_component=float(stats.counts.min()))
+
+    def _vanishing(self, params: Any, stats: ClassSums) -> Any:
+        """Where a probability or rate is on its way to zero, in the shape of its sums."""
+        expected, exposure, old = self._against_zero(stats.cells, params)
+        return (expected < VANISHING) & (expected < SHRINKS * old * exposure)
 
     @abstractmethod
     def _check_cells(self, data: Discrete) -> None:
@@ -196,6 +200,11 @@ class LevelIndependence(LocalIndependence):
     The levels of all columns, one column's after the other, are the lines of its tables; its
     ``ClassSums.cells`` are sums by level, shape (T, K).
     """
+
+    def settled(self, params: Any, stats: ClassSums) -> Any:
+        """Probabilities on their way to zero at zero."""
+        cells = np.where(self._vanishing(params, stats), 0.0, stats.cells)
+        return replace(params, **{self.columns: self._columns(cells, params)})
 
     @abstractmethod
     def _coding(self, data: Discrete) -> Coding:

@@ -52,6 +52,11 @@ class PoissonMixtureModel(LocalIndependence):
         rates = params.rates.T
         return float(shares + xlogy(sums, rates).sum() - (exposure * rates).sum())
 
+    def settled(self, params: PoissonMixtureParams, stats: ClassSums) -> PoissonMixtureParams:
+        """Rates on their way to zero at zero."""
+        rates = np.where(self._vanishing(params, stats).T, 0.0, params.rates)
+        return PoissonMixtureParams(params.weights, rates)
+
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
         return truth.keys() >= {"weights", "rates"} and len(truth["weights"]) == self.n_components
 

@@ -29,8 +29,10 @@ from emlib.models.gaussian_mixture import EMPTY_SHARE, SPURIOUS_RATIO
 from emlib.models.matching import matched_distance
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.principal import principal_factors
 from emlib.models.rotation import (
     canonical,
+    checked_mask,
     factor_blocks,
     n_rotations,
     pack_loadings,
@@ -46,9 +48,6 @@ ALL = frozenset({"weights", "means", "loadings", "noise_variances"})
 
 BOUNDARY_SHARE = 1e-3
 """A column whose noise is a smaller share of its variance is a Heywood case."""
-
-SMALLEST_UNIQUENESS = 5e-3
-"""Of a start, where principal components explain a column altogether."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +88,7 @@ class MixtureOfFactorAnalyzersModel(Model):
         if self.noise not in NOISES:
             raise ValueError(f"noise: {self.noise!r} is not one of {', '.join(NOISES)}")
         if self.loadings_mask is not None:
-            mask = _checked_mask(self.loadings_mask, self.n_factors)
+            mask = checked_mask(self.loadings_mask, self.n_factors)
             object.__setattr__(self, "loadings_mask", tuple(map(tuple, mask.tolist())))
 
     @property
@@ -209,7 +208,8 @@ class MixtureOfFactorAnalyzersModel(Model):
             scatters = scatters + extra * pooled
         weights = (counts + 1.0 / self.n_components) / (total + 1.0)
         covariances = scatters / (counts + extra)[:, None, None]
-        parts = [self._principal(covariance, variances) for covariance in covariances]
+        mask = self.mask(d)
+        parts = [principal_factors(matrix, mask, self.isotropic) for matrix in covariances]
         loadings, noise = (np.stack(arrays) for arrays in zip(*parts, strict=True))
         return MixtureOfFactorAnalyzersParams(weights, means, loadings, noise)
 
@@ -400,42 +400,6 @@ class MixtureOfFactorAnalyzersModel(Model):
         elif not (noise / pooled).min() > noise.shape[1] * DEGENERATE_RATIO:
             check_collapse(COVARIANCES["full"], params.weights, self.covariances(params))
 
-    def _principal(self, covariance: Array, variances: Array) -> tuple[Array, Array]:
-        """Loadings (d, q) and noise from principal components (Tipping and Bishop 1999).
-
-        Exact for isotropic noise; with diagonal noise of the correlation matrix.
-        """
-        d, q = len(covariance), self.n_factors
-        scale = np.ones(d)
-        if not self.isotropic:
-            scale = np.sqrt(np.diagonal(covariance))
-            covariance = covariance / np.outer(scale, scale)
-        values, vectors = np.linalg.eigh(covariance)
-        rest = values[: d - q].mean() if q < d else 0.5 * values[0]
-        rest = max(rest, SMALLEST_UNIQUENESS * np.trace(covariance) / d)
-        size = np.sqrt(np.maximum(values[::-1][:q] - rest, 0.0))
-        loadings = np.where(self.mask(d), vectors[:, ::-1][:, :q] * size, 0.0)
-        if self.isotropic:
-            return loadings, np.asarray(rest)
-        noise = np.maximum(1.0 - (loadings**2).sum(axis=1), SMALLEST_UNIQUENESS)
-        return loadings * scale[:, None], noise * scale**2
-
 
 def _coefficients(params: MixtureOfFactorAnalyzersParams) -> Array:
     return np.concatenate([params.means[..., None], params.loadings], axis=-1)
-
-
-def _checked_mask(mask: Any, n_factors: int) -> NDArray[np.bool_]:
-    array = np.asarray(mask)
-    if array.ndim != 2 or array.shape[1] != n_factors or not np.isin(array, (0, 1)).all():
-        raise ValueError(
-            f"loadings_mask: of shape {array.shape}, needed is (n_features, {n_factors}) of "
-            "true and false"
-        )
-    checked = array.astype(bool)
-    for columns, factors in factor_blocks(checked):
-        if len(columns) < len(factors):
-            raise ValueError(
-                f"loadings_mask: {len(factors)} factors on the same {len(columns)} columns"
-            )
-    return checked

@@ -6,6 +6,8 @@ a generator A of rotations keeps the zeros only if A_ba = 0 unless all columns t
 loaded on by a, and it is skew.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
@@ -29,6 +31,29 @@ def factor_blocks(mask: NDArray[np.bool_]) -> list[Block]:
             same = np.flatnonzero((mask == mask[:, [a]]).all(axis=0))
             blocks.append((np.flatnonzero(mask[:, a]), same))
     return blocks
+
+
+def checked_mask(mask: Any, n_factors: int) -> NDArray[np.bool_]:
+    """A user's mask of free loadings as an array.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or holds factors that no data could tell apart.
+    """
+    array = np.asarray(mask)
+    if array.ndim != 2 or array.shape[1] != n_factors or not np.isin(array, (0, 1)).all():
+        raise ValueError(
+            f"loadings_mask: of shape {array.shape}, needed is (n_features, {n_factors}) of "
+            "true and false"
+        )
+    checked = array.astype(bool)
+    for columns, factors in factor_blocks(checked):
+        if len(columns) < len(factors):
+            raise ValueError(
+                f"loadings_mask: {len(factors)} factors on the same {len(columns)} columns"
+            )
+    return checked
 
 
 def n_rotations(blocks: list[Block]) -> int:

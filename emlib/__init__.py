@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from emlib.estimators.multivariate_normal import MultivariateNormal
     from emlib.estimators.poisson_mixture import PoissonMixture
     from emlib.estimators.regression_mixture import RegressionMixture
+    from emlib.estimators.state_space import LinearGaussianStateSpace
     from emlib.estimators.student_mixture import StudentMixture
     from emlib.estimators.zero_inflated_poisson import ZeroInflatedPoisson
     from emlib.selection import select
@@ -35,6 +36,7 @@ _PUBLIC = {
     "LatentClass": "emlib.estimators.latent_class",
     "MixtureHMM": "emlib.estimators.hmm",
     "MixtureOfFactorAnalyzers": "emlib.estimators.factor_mixture",
+    "LinearGaussianStateSpace": "emlib.estimators.state_space",
     "MultivariateNormal": "emlib.estimators.multivariate_normal",
     "PoissonHMM": "emlib.estimators.hmm",
     "PoissonMixture": "emlib.estimators.poisson_mixture",
@@ -53,6 +55,7 @@ __all__ = [
     "GaussianMixture",
     "GroupedMultinomial",
     "LatentClass",
+    "LinearGaussianStateSpace",
     "MixtureHMM",
     "MixtureOfFactorAnalyzers",
     "MultivariateNormal",

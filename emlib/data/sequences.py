@@ -98,3 +98,18 @@ class Sequences(Table):
         keys = canonical.view(np.dtype((np.void, canonical.strides[0]))).ravel()
         _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
         return Table.from_array(self.values[first]), inverse.astype(np.int64)
+
+    @cached_property
+    def roughness(self) -> NDArray[np.float64]:
+        """Mean square of successive differences of each column (von Neumann 1941), shape (d,).
+
+        A scale that no trend inflates; the variance where no two neighbours are observed.
+        """
+        weights = self.weights[1:, None] * np.ones(self.d)
+        weights[self.offsets[1:-1] - 1] = 0.0
+        differences = np.diff(self.values, axis=0)
+        seen = np.isfinite(differences)
+        total = (weights * seen).sum(axis=0)
+        squares = (weights * np.where(seen, differences, 0.0) ** 2).sum(axis=0)
+        rough = squares / np.where(total > 0, total, 1.0)
+        return np.where(rough > 0, rough, self.column_moments[1])

@@ -118,6 +118,13 @@ class Table:
         return np.asarray(self.observed.any(axis=1) & (self.weights > 0))
 
     @cached_property
+    def pattern_of_row(self) -> NDArray[np.int64]:
+        """Number of each row's pattern, shape (n,)."""
+        result = np.empty(self.n, dtype=np.int64)
+        result[self.order] = np.repeat(self.groups[:, 1], self.groups[:, 3] - self.groups[:, 2])
+        return result
+
+    @cached_property
     def total_weight(self) -> float:
         """Sum of the weights of the informative rows: the n of BIC."""
         return float(self.weights[self.informative].sum())

@@ -15,7 +15,7 @@ class PCA(Init):
 
     The maximum itself where noise is isotropic and no cell is missing; with diagonal noise the
     components of the correlation matrix.  A missing cell counts as its column's mean plus its
-    variance.  Cost: one pass.
+    variance.  State-space models regress them on their past.  Cost: one pass.
     """
 
     name: ClassVar[str] = "pca"

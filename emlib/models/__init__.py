@@ -19,6 +19,7 @@ from emlib.models.latent_class import LatentClassModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
 from emlib.models.poisson_mixture import PoissonMixtureModel
 from emlib.models.regression_mixture import RegressionMixtureModel
+from emlib.models.state_space import StateSpaceModel
 from emlib.models.student_mixture import StudentMixtureModel
 from emlib.models.zero_inflated_poisson import ZeroInflatedPoissonModel
 
@@ -31,6 +32,7 @@ FAMILIES: dict[str, type[Model]] = {
         LatentClassModel,
         CensoredNormalModel,
         MultivariateNormalModel,
+        StateSpaceModel,
         GroupedMultinomialModel,
         ZeroInflatedPoissonModel,
         GaussianHMMModel,

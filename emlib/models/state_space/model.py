@@ -1,0 +1,499 @@
+"""Linear Gaussian state-space models, exact with any cells of a time step missing.
+
+x_1 ~ N(mu, P);  x_t = A x_t-1 + b + w_t, w_t ~ N(0, Q);  y_t = C x_t + d + v_t, v_t ~ N(0, R).
+
+Shumway and Stoffer (1982), and section 6.4 of their book for missing cells; Ghahramani and Hinton
+(1996); Durbin and Koopman (2012) for the recursions; Holmes (2013) for what is held.  Where P is
+held singular, x_1 is mu plus noise that knows no parameter, so that mu is estimated from the
+equations that x_1 enters (Holmes 2013, section 5.2).
+
+The likelihood is unbounded only where an observation is predicted without error, and only that is
+``Degenerate``.  A Q, R or P that alone goes to 0 (a constant level, a Heywood case) is a
+``boundary`` of a bounded likelihood.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.data import Sequences
+from emlib.errors import InvalidData
+from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.posterior import EXACT, Posterior
+from emlib.models.state_space.chart import Chart, gauge_rank, in_basis_of
+from emlib.models.state_space.moments import (
+    StateSpaceStats,
+    initial_shift,
+    moved_with_mean,
+    pooled,
+    regression,
+    residual_products,
+)
+from emlib.models.state_space.params import (
+    COVARIANCES,
+    NAMES,
+    StateSpaceParams,
+    is_singular,
+    shapes,
+)
+from emlib.models.state_space.smoother import Layout, Smoothed, expectations, predicted, smoothed
+from emlib.models.state_space.start import principal_components, randomized
+
+Array = NDArray[np.float64]
+
+BOUNDARY = 0.05
+"""A variance of which all noise terms together tell less, as a number of terms, is not told from
+zero: it is worth about half as many nats."""
+
+GAUGE_MOVES = 1e-8
+"""What moves less along the gauge, relative to the largest of its array, does not move."""
+
+HELD_AT_ZERO = {
+    "none": ("transition_offset", "observation_offset"),
+    "observation": ("transition_offset",),
+    "transition": ("observation_offset",),
+    "both": (),
+}
+"""What each choice of offsets does not estimate."""
+
+ALLOWED: dict[str, tuple[Any, ...]] = {
+    "transition_covariance_type": ("full", "diag"),
+    "observation_covariance_type": ("full", "diag"),
+    "initial_covariance_type": ("auto", "full", "diag", "zero"),
+    "offsets": tuple(HELD_AT_ZERO),
+    "initial_time": (1, 0),
+    "integrate_missing_steps": (False, True),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class StateSpaceModel(Model):
+    """A linear Gaussian state-space model.
+
+    Parameters
+    ----------
+    n_states : int
+        Dimension k of the state.
+    transition_covariance_type, observation_covariance_type : {"full", "diag"}
+    initial_covariance_type : {"auto", "full", "diag", "zero"}
+        ``zero`` makes the first state an unknown constant.  With one sequence the likelihood is
+        largest there, whatever the data, so ``auto`` is ``zero`` then, and ``full`` else.
+    offsets : {"observation", "transition", "both", "none"}
+        Which offsets are estimated; the others are 0, or as ``fixed`` has them.
+    initial_time : {1, 0}
+        0 puts the initial state one step before the first observation (Shumway and Stoffer).
+    integrate_missing_steps : bool
+        Steps without any observed cell say nothing of C, d and R, so they are left out there.
+        True counts them, their y integrated out (Shumway and Stoffer): same optimum, more steps.
+    fixed : mapping of str to array-like
+        Parameters that are held at these values, by the names of the record.
+    """
+
+    family: ClassVar[str] = "state_space"
+    traits: ClassVar[frozenset[str]] = frozenset({"factors", "order"})
+    search: ClassVar[tuple[str, ...]] = ("pca", "random")
+    n_components: ClassVar[int] = 1  # type: ignore[misc]
+
+    n_states: int
+    transition_covariance_type: str = "full"
+    observation_covariance_type: str = "full"
+    initial_covariance_type: str = "auto"
+    offsets: str = "observation"
+    initial_time: int = 0
+    integrate_missing_steps: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n_states, int | np.integer) or self.n_states < 1:
+            raise ValueError(f"n_states: {self.n_states!r} is not a positive integer")
+        for name, allowed in ALLOWED.items():
+            if getattr(self, name) not in allowed:
+                words = ", ".join(map(str, allowed))
+                raise ValueError(f"{name}: {getattr(self, name)!r} is not one of {words}")
+        if not isinstance(self.fixed, Mapping):
+            raise ValueError(f"fixed: {self.fixed!r} is not a mapping of names to values")
+        for name in self.fixed:
+            if name not in NAMES:
+                raise ValueError(f"fixed: {name!r} is not one of {', '.join(NAMES)}")
+
+    @property
+    def cycle(self) -> tuple[Step, ...]:
+        everything = frozenset(NAMES)
+        if not self._anchored:
+            return (Step(everything),)
+        return Step(everything - self._anchored), Step(self._anchored)
+
+    @classmethod
+    def view(cls, values: Any, weights: Any = None, **extras: Any) -> Sequences:
+        return Sequences.from_arrays(values, extras.get("lengths"), weights)
+
+    def prepare(self, data: Sequences) -> "StateSpaceModel":
+        """Check the data and resolve ``auto``; see ``Model.prepare``."""
+        live = data.observed & (data.weights > 0)[:, None]
+        empty = np.flatnonzero(~live.any(axis=0))
+        if len(empty):
+            raise InvalidData(f"column {empty[0]} has no observed cell: nothing to estimate from")
+        kind = self.initial_covariance_type
+        if kind == "auto":
+            kind = "zero" if self.layout(data).informative.sum() == 1 else "full"
+        model = replace(self, initial_covariance_type=kind)
+        held = model.held(data.d)
+        varies = live & (data.values != data.first_observed)
+        constant = np.flatnonzero(~varies.any(axis=0))
+        if len(constant) and "observation_covariance" not in held:
+            raise InvalidData(
+                f"column {constant[0]} is constant in its observed cells"
+                + (" (n_samples=1)" if live.any(axis=1).sum() == 1 else "")
+                + ": its likelihood is unbounded; drop the column"
+            )
+        for noise, around in (
+            ("transition_covariance", {"transition", "transition_offset"}),
+            ("observation_covariance", {"observation", "observation_offset"}),
+        ):
+            moving = sorted((around | model._anchored) - set(held))
+            if noise in held and is_singular(held[noise]) and moving:
+                raise InvalidData(f"{noise} is held singular: EM cannot move {moving[0]}; hold it")
+        return model
+
+    def held(self, d: int) -> dict[str, Array]:
+        """Values of the parameters that are not estimated, for d columns.
+
+        Raises
+        ------
+        InvalidData
+            If a fixed value has the wrong shape for d columns, or is no covariance.
+        """
+        sizes = shapes(self.n_states, d)
+        held = {name: np.zeros(sizes[name]) for name in HELD_AT_ZERO[self.offsets]}
+        if self.initial_covariance_type == "zero":
+            held["initial_covariance"] = np.zeros(sizes["initial_covariance"])
+        for name, value in self.fixed.items():
+            array = np.array(value, dtype=np.float64)
+            if array.shape != sizes[name]:
+                raise InvalidData(
+                    f"fixed[{name!r}]: shape {array.shape} is not {sizes[name]} for these data"
+                )
+            if not np.isfinite(array).all():
+                raise InvalidData(f"fixed[{name!r}]: not all values are finite")
+            size = max(float(np.abs(array).max()), 1e-300)
+            if name in COVARIANCES and (
+                np.abs(array - array.T).max() > 1e-8 * size
+                or np.linalg.eigvalsh(array).min() < -1e-10 * size
+            ):
+                raise InvalidData(f"fixed[{name!r}]: not symmetric and positive semi-definite")
+            held[name] = array
+        return held
+
+    def e_step(
+        self, params: StateSpaceParams, data: Sequences, posterior: Posterior = EXACT
+    ) -> StateSpaceStats:
+        if posterior is not EXACT:
+            raise NotImplementedError("state_space has no latent classes to temper or draw")
+        return expectations(params, self.layout(data), self.integrate_missing_steps)
+
+    def m_step(
+        self,
+        stats: StateSpaceStats,
+        params: StateSpaceParams,
+        free: frozenset[str] | None = None,
+    ) -> StateSpaceParams:
+        """Regressions of x_t on x_t-1 and of y_t on x_t, and moments of x_1."""
+        held = self.held(len(params.observation))
+        free = (frozenset(NAMES) if free is None else free) - set(held)
+        new = {name: getattr(params, name) for name in NAMES}
+        before = stats.params
+        for sums, matrix, offset, noise in self._equations(stats, params):
+            old, old_offset = getattr(before, matrix), getattr(before, offset)
+            change, change_offset = regression(
+                pooled(sums), new[matrix] - old, new[offset] - old_offset,
+                matrix in free, offset in free,
+            )  # fmt: skip
+            if matrix in free:
+                new[matrix] = old + change
+            if offset in free:
+                new[offset] = old_offset + change_offset
+            count = sums.counts.sum()
+            if noise in free and count > 0:
+                products = residual_products(sums, change, change_offset)
+                new[noise] = self._structured(noise, products / count)
+        initial = stats.initial
+        if "initial_mean" in free and self._anchored:
+            new["initial_mean"] = before.initial_mean + initial_shift(
+                stats, StateSpaceParams(**new)
+            )
+        elif "initial_mean" in free:
+            new["initial_mean"] = initial.reference[0] + initial.first[0] / initial.counts[0]
+        if "initial_covariance" in free:
+            products = initial.about(new["initial_mean"][None]).second[0]
+            new["initial_covariance"] = self._structured(
+                "initial_covariance", products / initial.counts[0]
+            )
+        return StateSpaceParams(**new)
+
+    def q(self, stats: StateSpaceStats, params: StateSpaceParams) -> float:
+        """Shumway and Stoffer (1982), equation 6, halved; held equations are left out."""
+        held = set(self.held(len(params.observation)))
+        before, total = stats.params, 0.0
+        for sums, matrix, offset, noise in self._equations(stats, params):
+            if {matrix, offset, noise} <= held and not (self._anchored - held):
+                continue
+            products = residual_products(
+                sums,
+                getattr(params, matrix) - getattr(before, matrix),
+                getattr(params, offset) - getattr(before, offset),
+            )
+            total += _normal(products, getattr(params, noise), sums.counts.sum())
+        if not self._anchored and not {"initial_mean", "initial_covariance"} <= held:
+            products = stats.initial.about(params.initial_mean[None]).second[0]
+            total += _normal(products, params.initial_covariance, stats.initial.counts[0])
+        return total
+
+    def start(self, data: Sequences, responsibilities: Array) -> StateSpaceParams:
+        """Principal components as states; see ``principal_components``."""
+        held = self.held(data.d)
+        start = principal_components(data, self.n_states, held)
+        structured = {
+            name: self._structured(name, getattr(start, name))
+            for name in COVARIANCES
+            if name not in held
+        }
+        return replace(start, **structured)
+
+    def random_start(self, data: Sequences, rng: np.random.Generator) -> StateSpaceParams:
+        """Random dynamics and loadings at the scales of the data; see ``randomized``."""
+        start = self.start(data, np.ones((data.n, 1)))
+        return randomized(start, data, self.held(data.d), rng)
+
+    def accepts_truth(self, truth: dict[str, Any]) -> bool:
+        return np.shape(truth.get("transition", 0.0)) == (self.n_states, self.n_states)
+
+    def from_truth(self, truth: dict[str, Any]) -> StateSpaceParams:
+        """A generator's parameters, projected to the structures; what is held stays."""
+        arrays = {name: np.array(truth[name], dtype=np.float64) for name in NAMES}
+        for name in COVARIANCES:
+            arrays[name] = self._structured(name, arrays[name])
+        return StateSpaceParams(**(arrays | self.held(len(arrays["observation"]))))
+
+    def parameter_error(self, params: StateSpaceParams, truth: dict[str, Any]) -> float:
+        """Root mean square error of A in the basis of the truth's states."""
+        true = StateSpaceParams(**{name: np.asarray(truth[name]) for name in NAMES})
+        if true.observation.shape != params.observation.shape:
+            return float("nan")
+        error = in_basis_of(params, true) - true.transition
+        return float(np.sqrt((error**2).mean()))
+
+    def diagnose(self, params: StateSpaceParams, stats: StateSpaceStats) -> Diagnosis:
+        """``boundary``: an estimated covariance is next to singular, for all that the data say.
+
+        Along some direction all noise terms together keep their whole variance given all
+        observations, but for a part that is worth next to nothing.
+        """
+        held = self.held(len(params.observation))
+        for name, (count, spread) in stats.spreads.items():
+            if name not in held and count > 0:
+                learned = count - _relative_eigenvalues(spread, getattr(params, name))
+                if learned.min() < BOUNDARY:
+                    return Diagnosis(("boundary",))
+        return Diagnosis()
+
+    def posterior(self, params: StateSpaceParams, data: Sequences) -> Posteriors:
+        layout, run = self.smoothed(params, data)
+        return Posteriors(run.logliks, None, run.completed, run.means[layout.rows])
+
+    def layout(self, data: Sequences) -> Layout:
+        """Where the states of these sequences stand."""
+        return Layout(data, 1 - self.initial_time)
+
+    def predicted_states(self, params: StateSpaceParams, data: Sequences) -> Array:
+        """Means of the states given the past of their sequence, shape (n, k)."""
+        layout = self.layout(data)
+        run, _ = predicted(params, layout, np.ones(data.n_sequences, bool), np.zeros(data.d))
+        return np.asarray(run[0][layout.rows])
+
+    def smoothed(
+        self, params: StateSpaceParams, data: Sequences, keep: bool = False
+    ) -> tuple[Layout, Smoothed]:
+        """The smoother's run, covariances of single states only where ``keep``."""
+        layout = self.layout(data)
+        everyone = np.ones(data.n_sequences, dtype=bool)
+        return layout, smoothed(params, layout, everyone, np.zeros(data.d), keep)
+
+    def complete(
+        self, params: StateSpaceParams, data: Sequences, rng: np.random.Generator
+    ) -> Array:
+        """Simulation smoother: a draw of the whole, moved as expectations move with what is
+        observed (Durbin and Koopman 2002)."""
+        drawn = self.simulate(params, data.lengths, rng)[0]
+        holed = np.where(data.observed, drawn, np.nan)
+        view = self.view(holed, data.unit_weights, lengths=data.lengths)
+        expected, simulated = (self.smoothed(params, v)[1].completed for v in (data, view))
+        return np.where(data.observed, data.values, expected + drawn - simulated)
+
+    def bootstrapped(
+        self, params: StateSpaceParams, data: Sequences, rng: np.random.Generator
+    ) -> Sequences:
+        """Sequences drawn from ``params``, of the same lengths and with the same holes.
+
+        A sequence of integer weight w is drawn w times.
+        """
+        copies = np.rint(data.unit_weights).astype(np.int64)
+        if not np.array_equal(copies, data.unit_weights):
+            raise NotImplementedError("state_space has a bootstrap for integer weights only")
+        rows = np.concatenate([np.arange(a, b) for a, b in _repeated(data.offsets, copies)])
+        lengths = np.repeat(data.lengths, copies)
+        drawn = self.simulate(params, lengths, rng)[0]
+        return self.view(np.where(data.observed[rows], drawn, np.nan), lengths=lengths)
+
+    def simulate(
+        self, params: StateSpaceParams, lengths: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Draw sequences; returns their steps (n, d) and states (n, k)."""
+        from emlib.kernels.kalman import follow
+
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        n, k, d = int(offsets[-1]), self.n_states, len(params.observation)
+        noise = rng.standard_normal((n, k)) @ _root(params.transition_covariance).T
+        starts = rng.standard_normal((len(lengths), k)) @ _root(params.initial_covariance).T
+        starts = params.initial_mean + starts
+        if self.initial_time == 0:
+            starts = starts @ params.transition.T + params.transition_offset + noise[offsets[:-1]]
+        states = follow(
+            np.ascontiguousarray(params.transition), params.transition_offset, starts, noise,
+            offsets,
+        )  # fmt: skip
+        errors = rng.standard_normal((n, d)) @ _root(params.observation_covariance).T
+        return states @ params.observation.T + params.observation_offset + errors, states
+
+    def sample(
+        self, params: StateSpaceParams, n: int, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Draw one sequence of n steps; returns it (n, d) and its states (n, k)."""
+        return self.simulate(params, np.array([n]), rng)
+
+    def n_parameters(self, data: Sequences) -> int:
+        """All free entries, less the dimension of the gauge that the held ones leave."""
+        return self._chart(self._generic(data.d), False).basis.shape[1]
+
+    def pack(
+        self,
+        params: StateSpaceParams,
+        coordinates: str = "natural",
+        around: StateSpaceParams | None = None,
+    ) -> Array:
+        return self._chart(around or params, is_unconstrained(coordinates)).pack(params)
+
+    def unpack(
+        self, vector: Array, around: StateSpaceParams, coordinates: str = "natural"
+    ) -> StateSpaceParams:
+        return self._chart(around, is_unconstrained(coordinates)).unpack(vector)
+
+    def functionals(self, params: StateSpaceParams) -> dict[str, Array]:
+        """The record's arrays, and the moduli of A's eigenvalues, which know no basis."""
+        moduli = np.sort(np.abs(np.linalg.eigvals(params.transition)))[::-1]
+        return {**super().functionals(params), "transition_moduli": moduli}
+
+    def not_identified(self, params: StateSpaceParams) -> dict[str, NDArray[np.bool_]]:
+        """What another basis or origin of the state would change."""
+        here = self.functionals(params)
+        open_entries = {name: np.zeros(array.shape, dtype=bool) for name, array in here.items()}
+        for ends in self._chart(params, True).along_orbit():
+            above, below = (self.functionals(end) for end in ends)
+            for name, array in here.items():
+                moved = np.abs(above[name] - below[name])
+                open_entries[name] |= moved > GAUGE_MOVES * np.abs(array).max(initial=0.0)
+        return open_entries
+
+    @property
+    def _anchored(self) -> frozenset[str]:
+        """The initial mean where x_1 is mu plus noise that is held singular, else nothing."""
+        singular = self.initial_covariance_type == "zero"
+        if "initial_covariance" in self.fixed:
+            singular = is_singular(np.asarray(self.fixed["initial_covariance"], dtype=np.float64))
+        return frozenset({"initial_mean"}) if singular else frozenset()
+
+    def _equations(
+        self, stats: StateSpaceStats, params: StateSpaceParams
+    ) -> tuple[tuple[Any, str, str, str], ...]:
+        """Sums, matrix, offset and noise of both equations; x_1 moves with mu where anchored."""
+        transitions, observations, before = stats.transitions, stats.observations, stats.params
+        if self._anchored:
+            shift = params.initial_mean - before.initial_mean
+            transitions = moved_with_mean(transitions, before.transition, shift)
+            observations = moved_with_mean(observations, before.observation, shift)
+        return (
+            (transitions, "transition", "transition_offset", "transition_covariance"),
+            (observations, "observation", "observation_offset", "observation_covariance"),
+        )
+
+    def _structured(self, name: str, covariance: Array) -> Array:
+        if getattr(self, f"{name}_type") == "diag":
+            return np.diag(np.diagonal(covariance))
+        return covariance
+
+    def _types(self, d: int) -> dict[str, str]:
+        held = self.held(d)
+        return {
+            name: getattr(self, f"{name}_type") if name in COVARIANCES else ""
+            for name in NAMES
+            if name not in held
+        }
+
+    def _generic(self, d: int) -> StateSpaceParams:
+        """Parameters without anything special but what is held."""
+        rng = np.random.default_rng(0)
+        arrays = {name: rng.normal(size=shape) for name, shape in shapes(self.n_states, d).items()}
+        for name in COVARIANCES:
+            size = len(arrays[name])
+            whole = arrays[name] @ arrays[name].T + size * np.eye(size)
+            arrays[name] = self._structured(name, whole)
+        return StateSpaceParams(**(arrays | self.held(d)))
+
+    def _chart(self, centre: StateSpaceParams, unconstrained: bool) -> Chart:
+        if self.initial_covariance_type == "auto" and "initial_covariance" not in self.fixed:
+            raise RuntimeError("initial_covariance_type 'auto' is resolved by prepare(data) first")
+        d = len(centre.observation)
+        last = self._charts.get(unconstrained)
+        if last is None or last.centre is not centre:
+            if d not in self._ranks:
+                self._ranks[d] = gauge_rank(self._generic(d), self._types(d))
+            last = Chart(centre, self._types(d), self._ranks[d], unconstrained)
+            self._charts[unconstrained] = last
+        return last
+
+    @cached_property
+    def _charts(self) -> dict[bool, Chart]:
+        """The last charts, since derivatives ask for the same ones again and again."""
+        return {}
+
+    @cached_property
+    def _ranks(self) -> dict[int, int]:
+        return {}
+
+
+def _normal(products: Array, covariance: Array, count: float) -> float:
+    """Sum of log densities, constants left out; minus infinity where there is no density."""
+    sign, log_det = np.linalg.slogdet(covariance)
+    if sign <= 0:
+        return -np.inf if count > 0 else 0.0
+    return float(-0.5 * (count * log_det + np.trace(np.linalg.solve(covariance, products))))
+
+
+def _root(covariance: Array) -> Array:
+    """A matrix B with B B' the covariance, which may be singular."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def _relative_eigenvalues(matrix: Array, covariance: Array) -> Array:
+    """Eigenvalues of a matrix relative to a covariance, ascending."""
+    factor = np.linalg.cholesky(covariance)
+    half = np.linalg.solve(factor, matrix)
+    return np.linalg.eigvalsh(np.linalg.solve(factor, half.T))
+
+
+def _repeated(offsets: NDArray[np.int64], copies: NDArray[np.int64]) -> list[tuple[int, int]]:
+    return [(a, b) for a, b, c in zip(offsets, offsets[1:], copies, strict=False) for _ in range(c)]

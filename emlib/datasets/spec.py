@@ -26,6 +26,7 @@ from emlib.datasets.hmm import (
 from emlib.datasets.multivariate_normal import MultivariateNormalGenerator
 from emlib.datasets.naming import Mistakes, unknown_name
 from emlib.datasets.regression_mixture import RegressionMixtureGenerator
+from emlib.datasets.state_space import StateSpaceGenerator
 from emlib.datasets.student_mixture import StudentMixtureGenerator
 from emlib.datasets.tables import TABLES, load_table
 from emlib.datasets.zero_inflated_poisson import ZeroInflatedPoissonGenerator
@@ -47,6 +48,7 @@ GENERATORS: dict[str, Generator] = {
         PoissonHMMGenerator(),
         CategoricalHMMGenerator(),
         MixtureHMMGenerator(),
+        StateSpaceGenerator(),
         CensoredNormalGenerator(),
         GroupedMultinomialGenerator(),
         ZeroInflatedPoissonGenerator(),

@@ -77,6 +77,8 @@ def _written(kind: Any) -> Any:
         return kind
     if typing.get_origin(kind) in (list, tuple, Sequence):
         return list[Any]
+    if typing.get_origin(kind) in (dict, Mapping):
+        return dict[str, Any]
     from emlib.inits import Init
 
     return str if isinstance(kind, type) and issubclass(kind, Init) else None
@@ -137,6 +139,8 @@ def _plain(value: Any, kind: Any) -> Any:
         return float(value)
     if isinstance(value, tuple | list):
         return [_plain(item, None) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, None) for key, item in value.items()}
     return value
 
 

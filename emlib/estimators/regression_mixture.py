@@ -18,7 +18,8 @@ from emlib.estimators.base import EMEstimator, _entropy
 from emlib.estimators.student_mixture import check_starting_dofs
 from emlib.inference import StandardErrors
 from emlib.models.base import Posteriors
-from emlib.models.regression_mixture import RegressionMixtureModel, means_at
+from emlib.models.poisson_regression_mixture import PoissonRegressionMixtureModel
+from emlib.models.regression_mixture import RegressionMixtureModel
 
 Array = NDArray[np.float64]
 
@@ -37,8 +38,9 @@ class RegressionMixture(DensityMixin, EMEstimator):
     Parameters
     ----------
     n_components : int, default=1
-    response : {"normal", "student"}, default="normal"
-        Errors about the lines: normal, or t (robust to outliers).
+    response : {"normal", "student", "poisson"}, default="normal"
+        Errors about the lines are normal, or t (robust to outliers); or responses are Poisson
+        counts, the logs of whose rates are the lines.
     equal_scales : bool, default=False
         Whether the classes share the scale of each response.
     dofs : {"each", "common"}, float or array-like of shape (n_components,), optional
@@ -47,7 +49,7 @@ class RegressionMixture(DensityMixin, EMEstimator):
     init_params : str, Init or dict, default="random"
         Name of an initialization, an init object, or starting values ``dict(weights=, intercept=,
         coef=, scales=)``, with ``dofs=`` where they are estimated, in the shapes of the fitted
-        attributes.
+        attributes.  Counts have no ``scales``.
     n_init, algorithm, tol, max_iter, random_state
         How to start, climb and stop: see ``EMEstimator``.
 
@@ -59,7 +61,7 @@ class RegressionMixture(DensityMixin, EMEstimator):
     coef_ : ndarray of shape (n_components, n_features) or (n_components, n_responses, n_features)
     scales_ : ndarray of shape (n_components,) or (n_components, n_responses)
         Standard deviations of normal errors, without correction for degrees of freedom; of t
-        errors ``sqrt((dof - 2) / dof)`` times their standard deviations.
+        errors ``sqrt((dof - 2) / dof)`` times their standard deviations.  Counts have none.
     dofs_ : ndarray of shape (n_components,)
         Where errors are t.
     loglik_ : float
@@ -71,7 +73,8 @@ class RegressionMixture(DensityMixin, EMEstimator):
     ----------
     de Veaux (1989), Computational Statistics and Data Analysis 8, 227-245; Gruen and Leisch
     (2008), Journal of Statistical Software 28(4); Lange, Little and Taylor (1989), JASA 84,
-    881-896 (t errors).
+    881-896 (t errors); Wedel, DeSarbo, Bult and Ramaswamy (1993), Journal of Applied Econometrics
+    8, 397-411 (Poisson).
 
     Examples
     --------
@@ -121,7 +124,7 @@ class RegressionMixture(DensityMixin, EMEstimator):
         return self._fit(self._view(X, y, True, sample_weight))
 
     def predict(self, X: ArrayLike) -> Array:
-        """Expected responses given X alone: the lines' mean by the weights of the classes.
+        """Expected responses given X alone: those of the classes, averaged by their weights.
 
         Returns
         -------
@@ -140,7 +143,7 @@ class RegressionMixture(DensityMixin, EMEstimator):
         """
         self._check_fitted()
         design = validate_data(self, X, reset=False, dtype=np.float64)
-        means = means_at(self.params_, design)
+        means = self.model_.expected(self.params_, design)  # type: ignore[attr-defined]
         return means[:, :, 0] if self._single else means
 
     def predict_proba(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
@@ -224,24 +227,30 @@ class RegressionMixture(DensityMixin, EMEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def _make_model(self) -> RegressionMixtureModel:
-        if self.response not in ("normal", "student"):
-            raise ValueError(f"response: {self.response!r} is not normal or student")
-        if self.response == "student":
-            dofs = "each" if self.dofs is None else self.dofs
-            return RegressionMixtureModel(self.n_components, self.equal_scales, dofs)
-        if self.dofs is not None:
+    def _make_model(self) -> RegressionMixtureModel | PoissonRegressionMixtureModel:
+        if self.response not in ("normal", "student", "poisson"):
+            raise ValueError(f"response: {self.response!r} is not normal, student or poisson")
+        if self.response != "student" and self.dofs is not None:
             raise ValueError("dofs: is for response='student' only")
-        return RegressionMixtureModel(self.n_components, self.equal_scales)
+        if self.response == "poisson":
+            if self.equal_scales:
+                raise ValueError("equal_scales: counts have no scales")
+            return PoissonRegressionMixtureModel(self.n_components)
+        given = "each" if self.dofs is None else self.dofs
+        dofs = given if self.response == "student" else np.inf
+        return RegressionMixtureModel(self.n_components, self.equal_scales, dofs)
 
-    def _starting_values(self, model: RegressionMixtureModel) -> dict[str, Any]:
-        values = {} if model.estimates_dofs else {"dofs": model.starting_dofs}
-        values |= self.init_params
+    def _starting_values(self, model: Any) -> dict[str, Any]:
+        values = dict(self.init_params)
         if self._single:
             values |= {n: np.asarray(values[n])[:, None] for n in BY_RESPONSE if n in values}
-        return values
+        if self.response == "poisson" or model.estimates_dofs:
+            return values
+        return {"dofs": model.starting_dofs} | values
 
     def _check_start(self, params: Any, model: Any, data: Any) -> None:
+        if self.response == "poisson":
+            return
         if not (params.scales > 0).all():
             raise ValueError(f"init_params['scales']: {params.scales} are not positive")
         if self.equal_scales and (params.scales != params.scales[0]).any():

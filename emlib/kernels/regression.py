@@ -197,3 +197,50 @@ def regression_tails(
                     for j in range(n_components):
                         hessian[k, j] -= weight * pull[k] * pull[j]
     return loglik + chunk_loglik, magnitude + chunk_magnitude, gradient, hessian
+
+
+@njit(cache=True)
+def poisson_rows(
+    values, weights, covariates, origin, order, groups, columns_of_pattern, observed_counts,
+    log_weights, heights, coef, log_factorials, beta, uniforms,
+):  # fmt: skip
+    """Weighted responsibilities (n, K) of Poisson regressions, loglik, sum of its rows' sizes.
+
+    ``heights`` (K, d) are the log rates at ``origin``, ``log_factorials`` (n,) sums over a row.
+    """
+    n_components = heights.shape[0]
+    shares = np.zeros((values.shape[0], n_components))
+    loglik = 0.0
+    magnitude = 0.0
+    chunk_loglik = 0.0
+    chunk_magnitude = 0.0
+    for g in range(groups.shape[0]):
+        if g > 0 and groups[g, 0] != groups[g - 1, 0]:
+            loglik += chunk_loglik
+            magnitude += chunk_magnitude
+            chunk_loglik = 0.0
+            chunk_magnitude = 0.0
+        p = groups[g, 1]
+        m = observed_counts[p]
+        if m == 0:
+            continue
+        for position in range(groups[g, 2], groups[g, 3]):
+            i = order[position]
+            for k in range(n_components):
+                total = log_weights[k] - log_factorials[i]
+                for a in range(m):
+                    c = columns_of_pattern[p, a]
+                    log_rate = heights[k, c]
+                    for q in range(origin.shape[0]):
+                        log_rate += coef[k, c, q] * (covariates[i, q] - origin[q])
+                    if values[i, c] > 0.0:  # a rate of 0 may not meet a count of 0
+                        total += values[i, c] * log_rate
+                    total -= math.exp(log_rate)
+                shares[i, k] = total
+            uniform = uniforms[i] if uniforms.shape[0] > 0 else -1.0
+            row_loglik = divide_row(shares[i], beta, uniform, shares[i])
+            chunk_loglik += weights[i] * row_loglik
+            chunk_magnitude += weights[i] * abs(row_loglik)
+            for k in range(n_components):
+                shares[i, k] *= weights[i]
+    return shares, loglik + chunk_loglik, magnitude + chunk_magnitude

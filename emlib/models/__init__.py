@@ -18,6 +18,7 @@ from emlib.models.hmm import (
 from emlib.models.latent_class import LatentClassModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
 from emlib.models.poisson_mixture import PoissonMixtureModel
+from emlib.models.poisson_regression_mixture import PoissonRegressionMixtureModel
 from emlib.models.regression_mixture import RegressionMixtureModel
 from emlib.models.state_space import StateSpaceModel
 from emlib.models.student_mixture import StudentMixtureModel
@@ -43,6 +44,7 @@ FAMILIES: dict[str, type[Model]] = {
         FactorAnalysisModel,
         MixtureOfFactorAnalyzersModel,
         RegressionMixtureModel,
+        PoissonRegressionMixtureModel,
     )
 }
 

@@ -10,6 +10,8 @@ Array = NDArray[np.float64]
 SINGULAR = 1e-12
 """An eigenvalue of the scaled products of a design below this says that it is rank-deficient."""
 
+HALVINGS = 40
+
 
 def centred_design(covariates: Array, origin: Array) -> Array:
     """The design (1, covariates - origin), shape (n, 1 + p)."""
@@ -111,3 +113,44 @@ class LineSums:
         move = step @ moving.T
         intercept = self.intercept + move[:, 0] - move[:, 1:] @ self.origin
         return self.about(intercept, self.coef + move[:, 1:])
+
+
+def poisson_step(
+    totals: Array,
+    cells: Array,
+    covariates: Array,
+    intercept: float,
+    coef: Array,
+    free: frozenset[str],
+) -> Array:
+    """Intercept and coefficients (1 + p,) after one Newton step of a Poisson regression.
+
+    The step is halved until the loglik, ``totals`` times log rates minus ``cells`` times rates,
+    is no lower.
+
+    Parameters
+    ----------
+    totals, cells : ndarray of shape (n,)
+        Weighted sums of counts, and weights, at each line of ``covariates`` (n, p).
+    intercept, coef : float, ndarray of shape (p,)
+    free : frozenset of str
+        Of ``intercept`` and ``coef``.
+    """
+    origin = cells @ covariates / cells.sum()
+    moving = directions(free, origin)
+    design = centred_design(covariates, origin)
+    line = np.concatenate([[intercept + coef @ origin], coef])
+    expected = cells * np.exp(design @ line)
+    slope = moving.T @ design.T @ (totals - expected)
+    curvature = moving.T @ (design.T * expected) @ design @ moving
+    step = moving @ np.linalg.lstsq(curvature, slope, rcond=None)[0]
+    before = totals @ (design @ line) - expected.sum()
+    for _ in range(HALVINGS):
+        there = design @ (line + step)
+        with np.errstate(over="ignore"):
+            after = totals @ there - cells @ np.exp(there)
+        if after >= before:
+            line = line + step
+            break
+        step = 0.5 * step
+    return np.concatenate([[line[0] - line[1:] @ origin], line[1:]])

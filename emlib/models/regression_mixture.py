@@ -109,6 +109,7 @@ class RegressionMixtureModel(DofSetting, Model):
 
     family: ClassVar[str] = "regression_mixture"
     needs: ClassVar[tuple[str, ...]] = ("covariates",)
+    search: ClassVar[tuple[str, ...]] = ("random", "short_em", "points")
 
     n_components: int
     equal_scales: bool = False
@@ -240,6 +241,10 @@ class RegressionMixtureModel(DofSetting, Model):
         norms = log_excess(tails, ONE) - LOG_ROOT_TWO_PI - np.log(params.scales)
         cells = np.where(data.observed[:, None], norms - 0.5 * spread, 0.0)
         return posteriors_of(cells.sum(axis=2), params.weights, means, data)
+
+    def expected(self, params: RegressionMixtureParams, covariates: Array) -> Array:
+        """Expected responses in each component, shape (n, K, d)."""
+        return means_at(params, covariates)
 
     def sample(
         self,

@@ -16,13 +16,12 @@ from scipy.special import expit, logit, xlog1py, xlogy
 from emlib.data.count_regression import CountRegression, Tally
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.lines import centred_design, directions, sampled_covariates
+from emlib.models.lines import centred_design, poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
 
 Array = NDArray[np.float64]
 
 ALL = frozenset({"inflation", "intercept", "coef"})
-HALVINGS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +133,11 @@ class ZeroInflatedPoissonModel(Model):
         inflation, intercept, coef = params.inflation, params.intercept, params.coef
         exposed, structural = stats.exposed, stats.structural.sum(axis=0)
         if "coef" in free and coef.shape[1]:
-            columns = range(len(coef))
-            lines = np.stack([self._newton(stats, exposed, params, j, free) for j in columns])
+            columns = zip(stats.tally.totals.T, exposed.T, intercept, coef, strict=True)
+            lines = np.stack([
+                poisson_step(totals, cells, stats.tally.covariates, height, slopes, free)
+                for totals, cells, height, slopes in columns
+            ])  # fmt: skip
             intercept, coef = lines[:, 0], lines[:, 1:]
         rates = np.exp(intercept + stats.tally.covariates @ coef.T)
         if "intercept" in free:
@@ -246,36 +248,6 @@ class ZeroInflatedPoissonModel(Model):
         if is_unconstrained(coordinates):
             inflation = expit(inflation)
         return ZeroInflatedPoissonParams(inflation, intercept, coef.reshape(d, p))
-
-    def _newton(
-        self,
-        stats: ZeroSums,
-        exposed: Array,
-        params: ZeroInflatedPoissonParams,
-        j: int,
-        free: frozenset[str],
-    ) -> Array:
-        """Intercept and coefficients of a column after one step of its Poisson regression."""
-        counts, cells = stats.tally.totals[:, j], exposed[:, j]
-        origin = cells @ stats.tally.covariates / cells.sum()
-        moving = directions(free, origin)
-        design = centred_design(stats.tally.covariates, origin)
-        slopes = params.coef[j]
-        line = np.concatenate([[params.intercept[j] + slopes @ origin], slopes])
-        expected = cells * np.exp(design @ line)
-        slope = moving.T @ design.T @ (counts - expected)
-        curvature = moving.T @ (design.T * expected) @ design @ moving
-        step = moving @ np.linalg.lstsq(curvature, slope, rcond=None)[0]
-        before = counts @ (design @ line) - expected.sum()
-        for _ in range(HALVINGS):
-            there = design @ (line + step)
-            with np.errstate(over="ignore"):
-                after = counts @ there - cells @ np.exp(there)
-            if after >= before:
-                line = line + step
-                break
-            step = 0.5 * step
-        return np.concatenate([[line[0] - line[1:] @ origin], line[1:]])
 
 
 def _zeros(inflation: Array, rates: Array) -> tuple[Array, Array]:

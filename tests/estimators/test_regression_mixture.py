@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.optimize import minimize
+from scipy.stats import norm, poisson
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -148,6 +149,37 @@ def test_t_errors_withstand_outliers(rng):
     assert fit.dofs_.tolist() == [2.0, 2.0]
 
 
+def test_one_poisson_component_is_the_maximum_that_a_general_optimizer_finds(rng):
+    x = rng.normal(size=(80, 2)) + 5.0
+    y = rng.poisson(np.exp(0.4 * x[:, 0] - 0.3 * x[:, 1])).astype(float)
+    fit = RegressionMixture(response="poisson", tol=1e-12).fit(x, y)
+
+    def loss(line):
+        return -poisson.logpmf(y, np.exp(line[0] + x @ line[1:])).sum()
+
+    best = minimize(loss, np.zeros(3), method="BFGS")
+    assert fit.loglik_ == pytest.approx(-best.fun, abs=1e-7)
+    assert fit.coef_[0] == pytest.approx(best.x[1:], abs=1e-4)
+    assert fit.predict(x) == pytest.approx(np.exp(fit.intercept_[0] + x @ fit.coef_[0]))
+    assert not hasattr(fit, "scales_")
+    # At the maximum of a Poisson regression fitted and observed totals agree.
+    assert fit.predict(x).sum() == pytest.approx(y.sum(), rel=1e-6)
+
+
+def test_a_class_of_zeros_has_rate_zero_and_is_flagged(rng):
+    x = rng.normal(size=(100, 1))
+    y = np.where(np.arange(100) < 50, 0.0, rng.poisson(40.0, 100))
+    start = {"weights": [0.5, 0.5], "intercept": [-3.0, 3.0], "coef": [[0.0], [0.0]]}
+    fit = RegressionMixture(2, response="poisson", init_params=start, tol=1e-9, max_iter=5000)
+    fit.fit(x, y)
+    assert fit.flags_ == ("boundary",)
+    assert np.isneginf(fit.intercept_).tolist() == [True, False]
+    assert fit.weights_ == pytest.approx([0.5, 0.5], abs=1e-9)
+    assert np.isfinite(fit.loglik_)
+    assert fit.predict_components(x)[0, 0] == 0.0
+    assert fit.standard_errors().reasons["intercept"][0] == "boundary"
+
+
 @pytest.mark.parametrize(
     ("x", "y", "words"),
     [
@@ -167,6 +199,8 @@ def test_data_that_determine_no_line_are_refused_with_the_reason(x, y, words):
     ("settings", "words"),
     [
         ({"response": "gamma"}, "'gamma' is not"),
+        ({"response": "poisson"}, "is no count"),
+        ({"response": "poisson", "equal_scales": True}, "counts have no scales"),
         ({"dofs": 3.0}, "response='student' only"),
         ({"equal_scales": 1}, "neither true nor false"),
         ({"init_params": {"weights": [0.5, 0.5]}}, "needed are"),

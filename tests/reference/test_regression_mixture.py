@@ -55,3 +55,18 @@ def test_the_stack_losses_with_t_errors(reference_values, errors):
     assert found == pytest.approx(wanted, rel=case["tolerance"]["param_rel"])
     normal = RegressionMixture(**SETTINGS).fit(rows[:, :3], rows[:, 3])
     assert normal.loglik_ == pytest.approx(expected["normal_errors_loglik"], abs=1e-4)
+
+
+def test_the_poisson_regressions_of_the_data_of_flexmix(reference_values):
+    case = reference_values["mixreg_NPreg_poisson2"]
+    x, y = np.array(case["data"]["x"])[:, None], case["data"]["yp"]
+    fit = RegressionMixture(2, response="poisson", **SETTINGS).fit(x, y)
+    expected, rel = case["expected"], case["tolerance"]["param_rel"]
+    assert fit.loglik_ == pytest.approx(expected["loglik"], abs=case["tolerance"]["loglik_abs"])
+    assert fit.loglik_ > expected["published_flexmix_loglik_loose_tol"]
+    intercepts, slopes = expected["beta"]
+    ours, theirs = np.argsort(fit.intercept_), np.argsort(intercepts)
+    assert fit.weights_[ours] == pytest.approx(np.array(expected["weights"])[theirs], rel=rel)
+    assert fit.intercept_[ours] == pytest.approx(np.array(intercepts)[theirs], rel=rel)
+    assert fit.coef_[ours, 0] == pytest.approx(np.array(slopes)[theirs], rel=rel)
+    assert fit.n_parameters_ == expected["df"]

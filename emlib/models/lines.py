@@ -111,8 +111,12 @@ class LineSums:
         np.linalg.cholesky(scaled - SINGULAR * np.eye(moving.shape[1]))
         step = np.linalg.solve(scaled, (self.cross @ moving / sizes)[:, :, None])[:, :, 0] / sizes
         move = step @ moving.T
-        intercept = self.intercept + move[:, 0] - move[:, 1:] @ self.origin
-        return self.about(intercept, self.coef + move[:, 1:])
+        intercept, coef = self.intercept, self.coef
+        if "intercept" in free:
+            intercept = intercept + move[:, 0] - move[:, 1:] @ self.origin
+        if "coef" in free:
+            coef = coef + move[:, 1:]
+        return self.about(intercept, coef)
 
 
 def poisson_step(
@@ -153,4 +157,5 @@ def poisson_step(
             line = line + step
             break
         step = 0.5 * step
-    return np.concatenate([[line[0] - line[1:] @ origin], line[1:]])
+    height = line[0] - line[1:] @ origin if "intercept" in free else intercept
+    return np.concatenate([[height], line[1:] if "coef" in free else coef])

@@ -1,4 +1,4 @@
-"""Random mixtures of linear regressions."""
+"""Random mixtures of linear and of Poisson regressions."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -53,3 +53,34 @@ class RegressionMixtureGenerator(FamilyGenerator):
         covariates = rng.standard_normal((settings["n"], settings["n_covariates"]))
         values, labels = model.sample(params, settings["n"], rng, covariates)
         return values, labels, {"covariates": covariates}
+
+
+class PoissonRegressionMixtureGenerator(RegressionMixtureGenerator):
+    """Equally large components of counts, the logs of whose rates are lines.
+
+    Covariates are standard normal, intercepts normal about ``log(rate)`` and coefficients about 0,
+    with standard deviation ``spread``: the lower it is, the more components overlap.
+
+    Settings: ``n``, ``n_components``, ``n_covariates`` (1), ``d`` (1), ``rate`` (5), ``spread``
+    (0.7).
+    """
+
+    family: ClassVar[str] = "poisson_regression_mixture"
+    schema: ClassVar[Mapping[str, Setting]] = {
+        "n": count(),
+        "n_components": count(2),
+        "n_covariates": count(1, 1),
+        "d": count(1, 1),
+        "rate": positive(5.0),
+        "spread": positive(0.7),
+    }
+
+    def parameters(self, settings: dict[str, Any], rng: np.random.Generator) -> Truth:
+        """Draw weights (K,), intercept (K, d) and coef (K, d, p)."""
+        k, d, p = (settings[name] for name in ("n_components", "d", "n_covariates"))
+        size = settings["spread"]
+        return {
+            "weights": np.full(k, 1 / k),
+            "intercept": np.log(settings["rate"]) + size * rng.standard_normal((k, d)),
+            "coef": size * rng.standard_normal((k, d, p)),
+        }

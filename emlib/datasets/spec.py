@@ -25,7 +25,10 @@ from emlib.datasets.hmm import (
 )
 from emlib.datasets.multivariate_normal import MultivariateNormalGenerator
 from emlib.datasets.naming import Mistakes, unknown_name
-from emlib.datasets.regression_mixture import RegressionMixtureGenerator
+from emlib.datasets.regression_mixture import (
+    PoissonRegressionMixtureGenerator,
+    RegressionMixtureGenerator,
+)
 from emlib.datasets.state_space import StateSpaceGenerator
 from emlib.datasets.student_mixture import StudentMixtureGenerator
 from emlib.datasets.tables import TABLES, load_table
@@ -41,6 +44,7 @@ GENERATORS: dict[str, Generator] = {
         FactorAnalysisGenerator(),
         MixtureOfFactorAnalyzersGenerator(),
         RegressionMixtureGenerator(),
+        PoissonRegressionMixtureGenerator(),
         PoissonMixtureGenerator(),
         BernoulliMixtureGenerator(),
         LatentClassGenerator(),

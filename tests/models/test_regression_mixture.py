@@ -187,7 +187,7 @@ def test_a_component_whose_rows_share_their_covariates_has_no_line(rng):
 def test_settings_and_data_are_refused_with_reasons(rng):
     for settings, words in (
         ({"n_components": 0}, "not a positive integer"),
-        ({"n_components": 2, "dofs": "free"}, "'free' is not each"),
+        ({"n_components": 2, "dofs": "free"}, "'free' is not normal, each"),
         ({"n_components": 2, "equal_scales": "yes"}, "neither true nor false"),
     ):
         with pytest.raises(ValueError, match=words):

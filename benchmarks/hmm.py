@@ -13,7 +13,7 @@ import emlib
 from benchmarks.side_by_side import Comparison, holed
 from emlib.models import make_model
 
-ITERATIONS = 10
+ITERATIONS = 30
 STEPS, STATES = 100_000, 5
 
 

@@ -95,7 +95,8 @@ class Sequences(Table):
     def distinct(self) -> tuple[Table, NDArray[np.int64]]:
         """The distinct time steps, holes included, and each step's number among them (n,)."""
         canonical = np.ascontiguousarray(np.where(self.observed, self.values + 0.0, np.nan))
-        keys = canonical.view(np.dtype((np.void, canonical.strides[0]))).ravel()
+        line = np.int64 if self.d == 1 else np.dtype((np.void, canonical.strides[0]))
+        keys = canonical.view(line).ravel()
         _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
         return Table.from_array(self.values[first]), inverse.astype(np.int64)
 

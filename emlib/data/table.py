@@ -185,6 +185,8 @@ def _distinct_patterns(
     observed: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Distinct rows of ``observed`` in a canonical order, and each row's pattern number."""
+    if observed.all():
+        return observed[:1].copy(), np.zeros(len(observed), dtype=np.int64)
     packed = np.packbits(observed, axis=1)
     keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)

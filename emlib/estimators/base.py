@@ -138,11 +138,14 @@ class EMEstimator(BaseEstimator):
                     f"{type(self).__name__} does not have"
                 )
             return init
-        # A start that never fails shows which arrays the family has, and of which shapes.
-        even = np.full((data.n, model.n_components), 1.0 / model.n_components)
-        params = given_params(self._starting_values(model), model.start(data, even))
+        params = given_params(self._starting_values(model), self._any_start(model, data))
         self._check_start(params, model, data)
         return Given(params)
+
+    def _any_start(self, model: Model, data: Any) -> Any:
+        """Parameters that show which arrays the family has, and of which shapes."""
+        even = np.full((data.n, model.n_components), 1.0 / model.n_components)
+        return model.start(data, even)
 
     def _climb_all(self, model: Model, data: Any, init: Init) -> Climb:
         """Climb from every start and keep the best; sets the attributes all families share.

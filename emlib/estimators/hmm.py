@@ -8,9 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emlib.data import Sequences
 from emlib.errors import InvalidData
-from emlib.estimators.base import EMEstimator
 from emlib.estimators.sequences import SequenceEstimator
-from emlib.inits import Init
 from emlib.models.base import Model
 from emlib.models.hmm import (
     CategoricalHMMModel,
@@ -104,21 +102,23 @@ class HiddenMarkovModel(SequenceEstimator):
         _require_possible(self._model.posterior(self.params_, data).loglik)
         return super()._impute(data, n_draws, proper)
 
-    def _init(self, model: Model, data: Any) -> Init:
-        given = self.init_params
-        if self.startprob != "stationary" or not isinstance(given, dict) or "transmat" not in given:
-            return super()._init(model, data)
+    def _any_start(self, model: Model, data: Any) -> Any:
+        return super()._any_start(model, model.view(data.values[:1]))
+
+    def _starting_values(self, model: Model) -> dict[str, Any]:
+        given = super()._starting_values(model)
+        if self.startprob != "stationary" or "transmat" not in given:
+            return given
         transmat = np.asarray(given["transmat"], dtype=np.float64)
         if transmat.shape != (model.n_components, model.n_components):
-            return super()._init(model, data)
+            return given
         tied = stationary_distribution(transmat)
         if not np.allclose(given.get("startprob", tied), tied, atol=1e-6):
             raise ValueError(
                 f"init_params['startprob']: is tied to transmat, whose stationary distribution "
                 f"is {tied}; leave it out"
             )
-        whole = type(self)(**{**self.get_params(), "init_params": {**given, "startprob": tied}})
-        return EMEstimator._init(whole, model, data)
+        return {**given, "startprob": tied}
 
 
 def _require_possible(logliks: Array) -> None:

@@ -1,18 +1,30 @@
-"""Compiled recursions of hidden Markov chains: smoothing, in scaled and in log form; Viterbi;
-simulation, with and without data.
+"""Compiled smoothing of hidden Markov chains in scaled numbers.
 
 Rabiner (1989), section III with the scaling of section V.A; Zucchini and MacDonald (2009),
-chapters 3 to 5; backward sampling after Chib (1996).  Densities stand in a table whose lines
-time steps point into (``rows``), since discrete data have few distinct lines.  States are padded
-to a multiple of LANES with density zero, so that compilers see loops of fixed length.
+chapters 3 and 4.  Densities stand in a table whose lines time steps point into (``rows``), since
+discrete data have few distinct lines.  States are padded with density zero to a multiple of the
+eight numbers that go through the processor together; up to eight states stay in registers.
 """
-
-import math
 
 import numpy as np
 from numba import njit
 
-LANES = 8
+from emlib.kernels.lanes import (
+    LANES,
+    add,
+    add_product,
+    exp,
+    lane,
+    larger,
+    largest,
+    load,
+    multiply,
+    spread,
+    store,
+    subtract,
+    total,
+    where_below,
+)
 
 FAINT = 1e-150
 """A state's filtered share below this may have lost digits that later steps would ask for."""
@@ -30,40 +42,106 @@ share below FAINT can never matter."""
 
 @njit(cache=True)
 def relative_densities(log_densities, densities, peaks):
-    """Subtract each line's largest entry, which goes to ``peaks`` (0 where all are -inf)."""
-    for i in range(log_densities.shape[0]):
-        peak = -math.inf
-        for k in range(log_densities.shape[1]):
-            peak = max(peak, log_densities[i, k])
-        peaks[i] = peak if peak > -math.inf else 0.0
-        for k in range(log_densities.shape[1]):
-            densities[i, k] = log_densities[i, k] - peaks[i]
+    """Densities relative to each line's largest, whose log goes to ``peaks``.
+
+    Zero only where a log density is -inf; the peak is 0 where all of a line are.
+    """
+    n, width = log_densities.shape
+    for i in range(n):
+        best = load(log_densities, i * width)
+        for block in range(LANES, width, LANES):
+            best = larger(best, load(log_densities, i * width + block))
+        peak = largest(best)
+        peaks[i] = peak if peak > -np.inf else 0.0
+        for block in range(0, width, LANES):
+            place = i * width + block
+            store(densities, place, exp(subtract(load(log_densities, place), spread(peaks[i]))))
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def times_matrix(x, matrix, factor, n_states, out):
-    """out = factor * x' matrix, eight lines of the matrix at a time."""
+@njit(cache=True)
+def has_lost(t, line, densities, predicted, transmat, n_states, filtered):
+    """Whether scaled numbers may have lost a state at step t that a later one could ask for."""
+    for j in range(n_states):
+        if filtered[t, j] >= FAINT:
+            continue
+        if predicted[j] > 0.0:
+            if densities[line, j] > 0.0:
+                return True
+        elif t > 0:
+            for i in range(n_states):
+                if filtered[t - 1, i] > 0.0 and transmat[i, j] > 0.0:
+                    return True
+    return False
+
+
+@njit(inline="always")
+def through(x, line0, line1, line2, line3, line4, line5, line6, line7):
+    """x' times the matrix of eight lines."""
+    a = multiply(spread(lane(x, 0)), line0)
+    b = multiply(spread(lane(x, 1)), line1)
+    c = multiply(spread(lane(x, 2)), line2)
+    d = multiply(spread(lane(x, 3)), line3)
+    a = add_product(spread(lane(x, 4)), line4, a)
+    b = add_product(spread(lane(x, 5)), line5, b)
+    c = add_product(spread(lane(x, 6)), line6, c)
+    d = add_product(spread(lane(x, 7)), line7, d)
+    return add(add(a, b), add(c, d))
+
+
+@njit(cache=True)
+def filter_eight(densities, rows, startprob, transmat, n_states, strict, filtered, scales):
+    """``filter_scaled`` for at most eight states.
+
+    Every other step is scaled, by the size of the step before the last, so that no step waits
+    for the sum of its own.
+    """
+    line0, line1, line2, line3 = (
+        load(transmat, 0), load(transmat, 8), load(transmat, 16), load(transmat, 24)
+    )  # fmt: skip
+    line4, line5, line6, line7 = (
+        load(transmat, 32), load(transmat, 40), load(transmat, 48), load(transmat, 56)
+    )  # fmt: skip
+    predicted = load(startprob, 0)
+    kept = np.empty(LANES)
+    size_predicted, scale_before = 1.0, 1.0
+    for t in range(rows.shape[0]):
+        joint = multiply(predicted, load(densities, rows[t] * LANES))
+        size = total(joint)
+        if not size > SMALLEST_SCALE:
+            return False
+        scale = 1.0 / size
+        scales[t] = size / size_predicted
+        store(filtered, t * LANES, multiply(joint, spread(scale)))
+        if strict:
+            store(kept, 0, predicted)
+            if has_lost(t, rows[t], densities, kept, transmat, n_states, filtered):
+                return False
+        predicted = through(joint, line0, line1, line2, line3, line4, line5, line6, line7)
+        size_predicted = size
+        if t % 2 == 1:
+            predicted = multiply(predicted, spread(scale_before))
+            size_predicted *= scale_before
+        scale_before = scale
+    return True
+
+
+@njit(cache=True)
+def times_matrix(x, matrix, n_states, out):
+    """out = x' matrix."""
     width = matrix.shape[1]
     for block in range(0, width, LANES):
-        for j in range(LANES):
-            out[block + j] = 0.0
-    for i in range(0, n_states, LANES):
-        x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
-        x4, x5, x6, x7 = x[i + 4], x[i + 5], x[i + 6], x[i + 7]
-        for block in range(0, width, LANES):
-            for lane in range(LANES):
-                j = block + lane
-                low = x0 * matrix[i, j] + x1 * matrix[i + 1, j]
-                low += x2 * matrix[i + 2, j] + x3 * matrix[i + 3, j]
-                high = x4 * matrix[i + 4, j] + x5 * matrix[i + 5, j]
-                high += x6 * matrix[i + 6, j] + x7 * matrix[i + 7, j]
-                out[j] += factor * (low + high)
+        even, odd = spread(0.0), spread(0.0)
+        for i in range(0, n_states - 1, 2):
+            even = add_product(spread(x[i]), load(matrix, i * width + block), even)
+            odd = add_product(spread(x[i + 1]), load(matrix, (i + 1) * width + block), odd)
+        if n_states % 2 == 1:
+            place = (n_states - 1) * width + block
+            even = add_product(spread(x[n_states - 1]), load(matrix, place), even)
+        store(out, block, add(even, odd))
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def filter_scaled(
-    densities, log_densities, rows, startprob, transmat, n_states, strict, filtered, scales
-):  # fmt: skip
+@njit(cache=True)
+def filter_scaled(densities, rows, startprob, transmat, n_states, strict, filtered, scales):
     """Forward pass of one sequence; False where scaled numbers cannot carry it.
 
     ``filtered`` (n, width) takes P(state | steps so far), ``scales`` (n,) the density of each
@@ -71,311 +149,165 @@ def filter_scaled(
     lost where some transitions are too small to bring a state back.
     """
     width = startprob.shape[0]
+    if width == LANES:
+        return filter_eight(
+            densities, rows, startprob, transmat, n_states, strict, filtered, scales
+        )
     predicted = startprob.copy()
-    joint = np.zeros(width)
+    share = np.zeros(width)
     for t in range(rows.shape[0]):
-        r = rows[t]
-        total = 0.0
+        sums = spread(0.0)
         for block in range(0, width, LANES):
-            for lane in range(LANES):
-                j = block + lane
-                joint[j] = predicted[j] * densities[r, j]
-                total += joint[j]
-        if not total > SMALLEST_SCALE:
+            joint = multiply(load(predicted, block), load(densities, rows[t] * width + block))
+            store(share, block, joint)
+            sums = add(sums, joint)
+        density = total(sums)
+        if not density > SMALLEST_SCALE:
             return False
-        scales[t] = total
-        scale = 1.0 / total
-        if strict:
-            for j in range(n_states):
-                if joint[j] * scale >= FAINT:
-                    continue
-                if predicted[j] > 0.0:
-                    if log_densities[r, j] > -math.inf:
-                        return False
-                elif t > 0:
-                    for i in range(n_states):
-                        if filtered[t - 1, i] > 0.0 and transmat[i, j] > 0.0:
-                            return False
+        scales[t] = density
         for block in range(0, width, LANES):
-            for lane in range(LANES):
-                filtered[t, block + lane] = joint[block + lane] * scale
-        times_matrix(joint, transmat, scale, n_states, predicted)
+            scaled = multiply(load(share, block), spread(1.0 / density))
+            store(share, block, scaled)
+            store(filtered, t * width + block, scaled)
+        if strict and has_lost(t, rows[t], densities, predicted, transmat, n_states, filtered):
+            return False
+        times_matrix(share, transmat, n_states, predicted)
     return True
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def smooth_scaled(
-    densities, rows, transposed, n_states, weight, filtered, scales, shares, initial, pairs
+@njit(cache=True)
+def smooth_eight(
+    densities, rows, transposed, weight, filtered, scales, shares, own_lines, initial, pairs
 ):  # fmt: skip
-    """Backward pass of one sequence after ``filter_scaled``.
-
-    Adds ``weight`` times the smoothed probabilities to ``shares`` by line of the table, those of
-    the first step to ``initial``, and to ``pairs`` those of pairs of states in a row, each still
-    to be multiplied by its transition probability.
-    """
-    width = transposed.shape[0]
-    backward = np.zeros(width)
-    backward[:n_states] = 1.0
-    ahead = np.zeros(width)
-    chunk = np.zeros((width, width))
+    """``smooth_scaled`` for at most eight states."""
+    line0, line1, line2, line3 = (
+        load(transposed, 0), load(transposed, 8), load(transposed, 16), load(transposed, 24)
+    )  # fmt: skip
+    line4, line5, line6, line7 = (
+        load(transposed, 32), load(transposed, 40), load(transposed, 48), load(transposed, 56)
+    )  # fmt: skip
+    weights, zero = spread(weight), spread(0.0)
+    backward = spread(1.0)
+    pair0, pair1, pair2, pair3 = zero, zero, zero, zero
+    pair4, pair5, pair6, pair7 = zero, zero, zero, zero
     for t in range(rows.shape[0] - 1, -1, -1):
-        r = rows[t]
-        for block in range(0, width, LANES):
-            for lane in range(LANES):
-                j = block + lane
-                shares[r, j] += weight * filtered[t, j] * backward[j]
+        here = load(filtered, t * LANES)
+        share = multiply(multiply(weights, backward), here)
+        if own_lines:
+            store(filtered, t * LANES, share)
+        else:
+            store(shares, rows[t] * LANES, add(load(shares, rows[t] * LANES), share))
         if t == 0:
+            store(initial, 0, add(load(initial, 0), share))
             break
-        scale = 1.0 / scales[t]
-        for block in range(0, width, LANES):
-            for lane in range(LANES):
-                j = block + lane
-                # A state that cannot be is left out: its factor could overflow unseen.
-                possible = filtered[t, j] > 0.0
-                ahead[j] = scale * densities[r, j] * backward[j] if possible else 0.0
-        for i in range(n_states):
-            share = weight * filtered[t - 1, i]
-            for block in range(0, width, LANES):
-                for lane in range(LANES):
-                    chunk[i, block + lane] += share * ahead[block + lane]
+        ahead = multiply(backward, load(densities, rows[t] * LANES))
+        # A state that cannot be is left out: its factor could overflow unseen.
+        factor = multiply(load(densities, rows[t] * LANES), spread(1.0 / scales[t]))
+        ahead = multiply(backward, where_below(zero, here, factor, zero))
+        before = multiply(weights, load(filtered, (t - 1) * LANES))
+        pair0 = add_product(spread(lane(before, 0)), ahead, pair0)
+        pair1 = add_product(spread(lane(before, 1)), ahead, pair1)
+        pair2 = add_product(spread(lane(before, 2)), ahead, pair2)
+        pair3 = add_product(spread(lane(before, 3)), ahead, pair3)
+        pair4 = add_product(spread(lane(before, 4)), ahead, pair4)
+        pair5 = add_product(spread(lane(before, 5)), ahead, pair5)
+        pair6 = add_product(spread(lane(before, 6)), ahead, pair6)
+        pair7 = add_product(spread(lane(before, 7)), ahead, pair7)
         if t % CHUNK_STEPS == 0 or t == 1:
-            pairs += chunk
-            chunk[:] = 0.0
-        times_matrix(ahead, transposed, 1.0, n_states, backward)
-    for j in range(n_states):
-        initial[j] += weight * filtered[0, j] * backward[j]
+            store(pairs, 0, add(load(pairs, 0), pair0))
+            store(pairs, 8, add(load(pairs, 8), pair1))
+            store(pairs, 16, add(load(pairs, 16), pair2))
+            store(pairs, 24, add(load(pairs, 24), pair3))
+            store(pairs, 32, add(load(pairs, 32), pair4))
+            store(pairs, 40, add(load(pairs, 40), pair5))
+            store(pairs, 48, add(load(pairs, 48), pair6))
+            store(pairs, 56, add(load(pairs, 56), pair7))
+            pair0, pair1, pair2, pair3 = zero, zero, zero, zero
+            pair4, pair5, pair6, pair7 = zero, zero, zero, zero
+        backward = through(ahead, line0, line1, line2, line3, line4, line5, line6, line7)
 
 
 @njit(cache=True)
-def smooth(densities, log_densities, rows, offsets, weights, startprob, transmat, n_states):
-    """Smoothed states of all sequences in scaled form.
+def smooth_scaled(
+    densities, rows, transposed, n_states, weight, filtered, scales, shares, own_lines, initial,
+    pairs,
+):  # fmt: skip
+    """Backward pass of one sequence after ``filter_scaled``.
 
+    Adds ``weight`` times the smoothed probabilities to ``shares`` by line of the table (puts them
+    in place of ``filtered`` where each step has its ``own_lines``), those of the first step to
+    ``initial``, and to ``pairs`` those of pairs of states in a row, each still to be multiplied
+    by its transition probability.
+    """
+    width = transposed.shape[0]
+    if width == LANES:
+        smooth_eight(
+            densities, rows, transposed, weight, filtered, scales, shares, own_lines, initial,
+            pairs,
+        )  # fmt: skip
+        return
+    backward = np.ones(width)
+    ahead = np.zeros(width)
+    chunk = np.zeros((width, width))
+    for t in range(rows.shape[0] - 1, -1, -1):
+        r = rows[t] * width
+        for block in range(0, width, LANES):
+            here = load(filtered, t * width + block)
+            scaled = multiply(spread(1.0 / scales[t]), load(densities, r + block))
+            factor = multiply(scaled, load(backward, block))
+            store(ahead, block, where_below(spread(0.0), here, factor, spread(0.0)))
+            share = multiply(multiply(spread(weight), here), load(backward, block))
+            if own_lines:
+                store(filtered, t * width + block, share)
+            else:
+                store(shares, r + block, add(load(shares, r + block), share))
+            if t == 0:
+                store(initial, block, add(load(initial, block), share))
+        if t == 0:
+            break
+        for i in range(n_states):
+            share = spread(weight * filtered[t - 1, i])
+            for block in range(0, width, LANES):
+                place = i * width + block
+                store(chunk, place, add_product(share, load(ahead, block), load(chunk, place)))
+        if t % CHUNK_STEPS == 0 or t == 1:
+            pairs += chunk
+            chunk[:] = 0.0
+        times_matrix(ahead, transposed, n_states, backward)
+
+
+@njit(cache=True)
+def smooth(
+    densities, rows, offsets, weights, startprob, transmat, n_states, own_lines, filtered, scales
+):  # fmt: skip
+    """Smoothed states of all sequences.
+
+    ``filtered`` (n, width) is room to work in, and the first result where each step has its
+    ``own_lines``; ``scales`` (n,) takes what ``filter_scaled`` gives, 1 where it gives nothing.
     Returns ``shares`` (m, width), ``initial`` (width,), ``pairs`` (width, width) as
-    ``smooth_scaled`` adds them, ``scales`` (n,) and ``left`` (n_sequences,), which is True for
-    sequences that are left to ``smooth_in_logs``.
+    ``smooth_scaled`` adds them, and ``left`` (n_sequences,), which is True for sequences that
+    are left to the log form.
     """
     width = startprob.shape[0]
-    longest = 0
-    for s in range(offsets.shape[0] - 1):
-        longest = max(longest, offsets[s + 1] - offsets[s])
-    filtered = np.empty((longest, width))
-    scales = np.ones(rows.shape[0])
-    shares = np.zeros(densities.shape)
+    shares = filtered if own_lines else np.zeros(densities.shape)
     initial = np.zeros(width)
     pairs = np.zeros((width, width))
     left = np.zeros(offsets.shape[0] - 1, dtype=np.bool_)
     strict = transmat[:n_states, :n_states].min() < SMALLEST_TRANSITION
     transposed = transmat.T.copy()
     for s in range(offsets.shape[0] - 1):
-        if weights[s] == 0.0:
-            continue
-        steps = rows[offsets[s] : offsets[s + 1]]
-        own = scales[offsets[s] : offsets[s + 1]]
-        if not filter_scaled(
-            densities, log_densities, steps, startprob, transmat, n_states, strict, filtered, own
-        ):
-            left[s] = True
+        first, last = offsets[s], offsets[s + 1]
+        steps, own, sizes = rows[first:last], filtered[first:last], scales[first:last]
+        if weights[s] > 0.0:
+            left[s] = not filter_scaled(
+                densities, steps, startprob, transmat, n_states, strict, own, sizes
+            )
+        if weights[s] == 0.0 or left[s]:
+            own[:] = 0.0
+            sizes[:] = 1.0
             continue
         smooth_scaled(
-            densities, steps, transposed, n_states, weights[s], filtered, own, shares, initial,
-            pairs,
+            densities, steps, transposed, n_states, weights[s], own, sizes, shares, own_lines,
+            initial, pairs,
         )  # fmt: skip
-    return shares, initial, pairs, scales, left
-
-
-@njit(cache=True)
-def log_sum(x):
-    """log of the sum of exp(x), -inf where all of x is."""
-    peak = x.max()
-    if peak == -math.inf:
-        return peak
-    total = 0.0
-    for value in x:
-        total += math.exp(value - peak)
-    return peak + math.log(total)
-
-
-@njit(cache=True)
-def filter_in_logs(log_densities, rows, log_start, log_transmat, filtered, increments):
-    """Forward pass of one sequence in logs; the number of an impossible step, -1 if none.
-
-    ``filtered`` (n, K) takes log P(state | steps so far), ``increments`` (n,) the log density of
-    each step given those before.
-    """
-    n_states = log_start.shape[0]
-    joint = np.empty(n_states)
-    terms = np.empty(n_states)
-    for t in range(rows.shape[0]):
-        for j in range(n_states):
-            if t == 0:
-                joint[j] = log_start[j]
-            else:
-                for i in range(n_states):
-                    terms[i] = filtered[t - 1, i] + log_transmat[i, j]
-                joint[j] = log_sum(terms)
-            joint[j] += log_densities[rows[t], j]
-        increments[t] = log_sum(joint)
-        if increments[t] == -math.inf:
-            return t
-        for j in range(n_states):
-            filtered[t, j] = joint[j] - increments[t]
-    return -1
-
-
-@njit(cache=True)
-def smooth_in_logs(
-    log_densities, rows, offsets, weights, chosen, log_start, log_transmat,
-    shares, initial, transitions, increments,
-):  # fmt: skip
-    """As ``smooth`` for the ``chosen`` sequences, exact whatever the sizes of the densities.
-
-    ``transitions`` (K, K) takes the smoothed probabilities of pairs of states themselves.
-    Increments from an impossible step on are -inf, and the sequence adds to no sum.
-    """
-    n_states = log_start.shape[0]
-    terms = np.empty(n_states)
-    for s in range(offsets.shape[0] - 1):
-        if not chosen[s]:
-            continue
-        steps = rows[offsets[s] : offsets[s + 1]]
-        n = steps.shape[0]
-        filtered = np.empty((n, n_states))
-        own = increments[offsets[s] : offsets[s + 1]]
-        impossible = filter_in_logs(log_densities, steps, log_start, log_transmat, filtered, own)
-        if impossible >= 0:
-            own[impossible:] = -math.inf
-            continue
-        backward = np.zeros(n_states)
-        ahead = np.empty(n_states)
-        for t in range(n - 1, -1, -1):
-            for j in range(n_states):
-                shares[steps[t], j] += weights[s] * math.exp(filtered[t, j] + backward[j])
-            if t == 0:
-                break
-            for j in range(n_states):
-                ahead[j] = backward[j] + log_densities[steps[t], j] - own[t]
-            for i in range(n_states):
-                for j in range(n_states):
-                    terms[j] = log_transmat[i, j] + ahead[j]
-                    pair = filtered[t - 1, i] + terms[j]
-                    if pair > -math.inf:
-                        transitions[i, j] += weights[s] * math.exp(pair)
-                backward[i] = log_sum(terms)
-        for j in range(n_states):
-            initial[j] += weights[s] * math.exp(filtered[0, j] + backward[j])
-
-
-@njit(cache=True)
-def viterbi(log_densities, rows, offsets, log_start, log_transmat):
-    """Most probable paths (Viterbi 1967); ties go to the lower state.
-
-    Returns the states (n,) and the joint log density of each sequence and its path (S,).
-    """
-    n_states = log_start.shape[0]
-    n = rows.shape[0]
-    path = np.zeros(n, dtype=np.int64)
-    before = np.zeros((n, n_states), dtype=np.int32)
-    best_logs = np.empty(offsets.shape[0] - 1)
-    score = np.empty(n_states)
-    reached = np.empty(n_states)
-    for s in range(offsets.shape[0] - 1):
-        first, last = offsets[s], offsets[s + 1]
-        for j in range(n_states):
-            score[j] = log_start[j] + log_densities[rows[first], j]
-        for t in range(first + 1, last):
-            for j in range(n_states):
-                best = 0
-                for i in range(1, n_states):
-                    if score[i] + log_transmat[i, j] > score[best] + log_transmat[best, j]:
-                        best = i
-                before[t, j] = best
-                reached[j] = score[best] + log_transmat[best, j] + log_densities[rows[t], j]
-            score[:] = reached
-        path[last - 1] = score.argmax()
-        best_logs[s] = score.max()
-        for t in range(last - 1, first, -1):
-            path[t - 1] = before[t, path[t]]
-    return path, best_logs
-
-
-@njit(cache=True)
-def draw(chances, uniform):
-    """One index by inversion of weights that need not sum to one."""
-    threshold = uniform * chances.sum()
-    reached = 0.0
-    last = 0
-    for k in range(chances.shape[0]):
-        if chances[k] > 0.0:
-            last = k
-            reached += chances[k]
-            if reached > threshold:
-                return k
-    return last
-
-
-@njit(cache=True)
-def draw_paths(log_densities, rows, offsets, log_start, log_transmat, uniforms):
-    """Paths drawn from their posterior: filter forward, sample backward.
-
-    Returns the states (n,) and ``increments`` (n,) as ``smooth_in_logs`` has them.
-    """
-    n_states = log_start.shape[0]
-    path = np.zeros(rows.shape[0], dtype=np.int64)
-    increments = np.zeros(rows.shape[0])
-    chances = np.empty(n_states)
-    for s in range(offsets.shape[0] - 1):
-        first, last = offsets[s], offsets[s + 1]
-        filtered = np.empty((last - first, n_states))
-        impossible = filter_in_logs(
-            log_densities, rows[first:last], log_start, log_transmat, filtered,
-            increments[first:last],
-        )  # fmt: skip
-        if impossible >= 0:
-            increments[first + impossible : last] = -math.inf
-            continue
-        for t in range(last - 1, first - 1, -1):
-            for i in range(n_states):
-                chances[i] = filtered[t - first, i]
-                if t < last - 1:
-                    chances[i] += log_transmat[i, path[t + 1]]
-            peak = chances.max()
-            for i in range(n_states):
-                chances[i] = math.exp(chances[i] - peak)
-            path[t] = draw(chances, uniforms[t])
-    return path, increments
-
-
-@njit(cache=True)
-def simulate(startprob, transmat, offsets, uniforms):
-    """State paths of the chain itself, shape (n,)."""
-    path = np.zeros(uniforms.shape[0], dtype=np.int64)
-    for s in range(offsets.shape[0] - 1):
-        path[offsets[s]] = draw(startprob, uniforms[offsets[s]])
-        for t in range(offsets[s] + 1, offsets[s + 1]):
-            path[t] = draw(transmat[path[t - 1]], uniforms[t])
-    return path
-
-
-@njit(cache=True)
-def count_path(path, rows, offsets, weights, shares, initial, transitions):
-    """Add the weighted counts of hard paths to the sums of ``smooth_in_logs``."""
-    for s in range(offsets.shape[0] - 1):
-        initial[path[offsets[s]]] += weights[s]
-        for t in range(offsets[s], offsets[s + 1]):
-            shares[rows[t], path[t]] += weights[s]
-            if t > offsets[s]:
-                transitions[path[t - 1], path[t]] += weights[s]
-
-
-@njit(cache=True)
-def count_pairs(responsibilities, offsets, weights):
-    """Weighted sums of products of the responsibilities of steps in a row, shape (K, K)."""
-    n_states = responsibilities.shape[1]
-    total = np.zeros((n_states, n_states))
-    for s in range(offsets.shape[0] - 1):
-        for t in range(offsets[s] + 1, offsets[s + 1]):
-            for i in range(n_states):
-                share = weights[s] * responsibilities[t - 1, i]
-                for j in range(n_states):
-                    total[i, j] += share * responsibilities[t, j]
-    return total
+    return shares, initial, pairs, left

@@ -1,7 +1,7 @@
 """Compiled passes of Gaussian emissions: densities by state, and sums given the states' shares.
 
 Formulas and order of sums as in ``gaussian``; what differs is that the shares come from outside,
-from a chain.  Arrays by state are padded to the width of ``chain``.
+from a chain.  Arrays by state are padded as in ``chain``.
 """
 
 import math
@@ -9,8 +9,20 @@ import math
 import numpy as np
 from numba import njit
 
-from emlib.kernels.chain import LANES
 from emlib.kernels.gaussian import BLOCK_ROWS, LOG_2PI, complete_row, complete_rows, dot
+from emlib.kernels.lanes import (
+    LANES,
+    add,
+    add_product,
+    exp,
+    larger,
+    largest,
+    load,
+    multiply,
+    spread,
+    store,
+    subtract,
+)
 
 CHUNK_ROWS = 1024
 
@@ -101,69 +113,94 @@ def dense_sums(
 
 @njit(cache=True)
 def diagonal_log_densities(values, means, variances, out):
-    """As ``dense_log_densities`` for independent columns: means, variances (d, width).
+    """As ``dense_log_densities`` for independent columns: means, variances (d, >= K)."""
+    for i in range(values.shape[0]):
+        for k in range(out.shape[1]):
+            out[i, k] = 0.0
+            for c in range(values.shape[1]):
+                if not np.isnan(values[i, c]):
+                    deviation = values[i, c] - means[c, k]
+                    out[i, k] -= 0.5 * (LOG_2PI + math.log(variances[c, k]))
+                    out[i, k] -= 0.5 * deviation * deviation / variances[c, k]
 
-    ``out`` (n, width) comes with 0 for states and -inf for the padding.
-    """
-    d, width = means.shape
-    log_norm = np.empty((d, width))
-    precision = np.empty((d, width))
+
+@njit(cache=True)
+def diagonal_densities(values, means, variances, n_states, densities, peaks):
+    """Densities (n, width) relative to each row's largest, whose logs go to ``peaks`` (n,)."""
+    n, d = values.shape
+    width = means.shape[1]
+    log_norms = np.empty((d, width))
+    precisions = np.empty((d, width))
     for c in range(d):
         for k in range(width):
-            log_norm[c, k] = -0.5 * (LOG_2PI + math.log(variances[c, k]))
-            precision[c, k] = 0.5 / variances[c, k]
-    for i in range(values.shape[0]):
-        for c in range(d):
-            x = values[i, c]
-            if np.isnan(x):
-                continue
-            for block in range(0, width, LANES):
-                for lane in range(LANES):
-                    k = block + lane
-                    deviation = x - means[c, k]
-                    out[i, k] += log_norm[c, k] - deviation * deviation * precision[c, k]
+            log_norms[c, k] = -0.5 * (LOG_2PI + math.log(variances[c, k]))
+            precisions[c, k] = -0.5 / variances[c, k]
+    empty = np.zeros(width)
+    empty[n_states:] = -np.inf
+    whole = empty + log_norms.sum(axis=0)
+    for i in range(n):
+        best = spread(-np.inf)
+        for block in range(0, width, LANES):
+            logs, seen = load(whole, block), 0
+            for c in range(d):
+                x = values[i, c]
+                place = c * width + block
+                if np.isnan(x):
+                    logs = subtract(logs, load(log_norms, place))
+                    continue
+                seen += 1
+                deviation = subtract(spread(x), load(means, place))
+                square = multiply(deviation, deviation)
+                logs = add_product(square, load(precisions, place), logs)
+            if seen == 0:
+                logs = load(empty, block)
+            store(densities, i * width + block, logs)
+            best = larger(best, logs)
+        peaks[i] = largest(best)
+        for block in range(0, width, LANES):
+            place = i * width + block
+            store(densities, place, exp(subtract(load(densities, place), spread(peaks[i]))))
 
 
 @njit(cache=True)
 def diagonal_sums(values, means, variances, shares):
     """As ``dense_sums`` for independent columns: counts (width,), first and second (d, width)."""
-    d, width = means.shape
-    counts = np.zeros(width)
-    first = np.zeros((d, width))
-    second = np.zeros((d, width))
-    chunk_counts = np.zeros(width)
-    chunk_first = np.zeros((d, width))
+    n, d = values.shape
+    width = means.shape[1]
+    counts, first, second = np.zeros(width), np.zeros((d, width)), np.zeros((d, width))
+    chunk_counts, chunk_first = np.zeros(width), np.zeros((d, width))
     chunk_second = np.zeros((d, width))
-    n = values.shape[0]
     for begin in range(0, n, CHUNK_ROWS):
         chunk_counts[:] = 0.0
         chunk_first[:] = 0.0
         chunk_second[:] = 0.0
         for i in range(begin, min(begin + CHUNK_ROWS, n)):
-            seen = 0
-            for c in range(d):
-                x = values[i, c]
-                if np.isnan(x):
-                    continue
-                seen += 1
-                for block in range(0, width, LANES):
-                    for lane in range(LANES):
-                        k = block + lane
-                        deviation = x - means[c, k]
-                        moment = shares[i, k] * deviation
-                        chunk_first[c, k] += moment
-                        chunk_second[c, k] += moment * deviation
-            if seen == 0:
-                continue
             for block in range(0, width, LANES):
-                for lane in range(LANES):
-                    chunk_counts[block + lane] += shares[i, block + lane]
-            if seen == d:
-                continue
-            for c in range(d):
-                if np.isnan(values[i, c]):
-                    for k in range(width):
-                        chunk_second[c, k] += shares[i, k] * variances[c, k]
+                share = load(shares, i * width + block)
+                seen = 0
+                for c in range(d):
+                    x = values[i, c]
+                    if np.isnan(x):
+                        continue
+                    seen += 1
+                    place = c * width + block
+                    deviation = subtract(spread(x), load(means, place))
+                    moment = multiply(share, deviation)
+                    store(chunk_first, place, add(load(chunk_first, place), moment))
+                    square = add_product(moment, deviation, load(chunk_second, place))
+                    store(chunk_second, place, square)
+                if seen == 0:
+                    continue
+                store(chunk_counts, block, add(load(chunk_counts, block), share))
+                if seen == d:
+                    continue
+                for c in range(d):
+                    if np.isnan(values[i, c]):
+                        place = c * width + block
+                        hidden = add_product(
+                            share, load(variances, place), load(chunk_second, place)
+                        )
+                        store(chunk_second, place, hidden)
         counts += chunk_counts
         first += chunk_first
         second += chunk_second

@@ -4,6 +4,7 @@ Rabiner (1989), equations 40a and 40b; with the first state tied to the chain Zu
 MacDonald (2009), section 4.2.4.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from scipy.special import xlogy
 from emlib.data import Sequences
 from emlib.models.hmm.stationary import maximize_tied, stationary_distribution
 from emlib.models.posterior import Posterior
+from emlib.models.scratch import scratch
 from emlib.models.simplex import pack_simplex, unpack_simplex
 
 Array = NDArray[np.float64]
@@ -37,7 +39,7 @@ class ChainSums:
 
 @dataclass(frozen=True, eq=False)
 class Smoothed:
-    """What a pass over all sequences gives.
+    """What a pass over all sequences gives; the large arrays are the thread's until the next pass.
 
     Attributes
     ----------
@@ -84,28 +86,49 @@ class Chain:
         return k * (k - 1) + (0 if self.tied else k - 1)
 
     def smooth(
-        self,
-        params: Any,
-        log_densities: Array,
-        rows: NDArray[np.int64],
-        data: Sequences,
-        weights: Array,
+        self, params: Any, steps: "StepDensities", data: Sequences, weights: Array,
         posterior: Posterior,
-    ) -> Smoothed:
-        """Posterior of the states given densities (m, width) that steps point into (n,)."""
+    ) -> Smoothed:  # fmt: skip
+        """Posterior of the states given the densities of the steps."""
         if posterior.rng is not None:
-            return self._drawn(params, log_densities, rows, data, weights, posterior)
-        if posterior.beta == np.inf:
-            return self._hard(params, log_densities, rows, data, weights)
-        exact = _smooth(params.startprob, params.transmat, log_densities, rows, data, weights)
+            path, increments = self.draw(params, steps, data, posterior.uniforms(data.n))
+            return self._counted(path, increments, steps, data, weights)
+        exact = _smooth(params.startprob, params.transmat, steps, data, weights)
         if posterior.beta == 1.0:
             return exact
+        increments = exact.increments.copy()
+        if posterior.beta == np.inf:
+            path, _ = self.best_paths(params, steps, data)
+            return self._counted(path, increments, steps, data, weights)
         # The posterior of a whole path, to a power: each of its factors to that power.
         tempered = _smooth(
             params.startprob**posterior.beta, params.transmat**posterior.beta,
-            posterior.beta * log_densities, rows, data, weights,
+            steps.tempered(posterior.beta), data, weights,
         )  # fmt: skip
-        return Smoothed(tempered.sums, tempered.shares, exact.increments)
+        return Smoothed(tempered.sums, tempered.shares, increments)
+
+    def best_paths(
+        self, params: Any, steps: "StepDensities", data: Sequences
+    ) -> tuple[NDArray[np.int64], Array]:
+        """Most probable paths (n,), and their log densities with the data (n_sequences,)."""
+        from emlib.kernels.chain_logs import viterbi
+
+        path, best = viterbi(
+            steps.logs(), steps.rows, data.offsets, log(params.startprob), log(params.transmat)
+        )
+        return path, best
+
+    def draw(
+        self, params: Any, steps: "StepDensities", data: Sequences, uniforms: Array
+    ) -> tuple[NDArray[np.int64], Array]:
+        """Paths (n,) drawn from their posterior, and the increments of the loglik (n,)."""
+        from emlib.kernels.chain_logs import draw_paths
+
+        path, increments = draw_paths(
+            steps.logs(), steps.rows, data.offsets, log(params.startprob), log(params.transmat),
+            uniforms,
+        )  # fmt: skip
+        return path, increments
 
     def m_step(self, sums: ChainSums, params: Any, free: frozenset[str]) -> tuple[Array, Array]:
         """Initial and transition probabilities; states without counts keep theirs."""
@@ -128,7 +151,7 @@ class Chain:
 
     def start(self, data: Sequences, responsibilities: Array) -> tuple[Array, Array]:
         """From soft counts of first states and of pairs, with one count more a line, spread."""
-        from emlib.kernels.chain import count_pairs
+        from emlib.kernels.chain_logs import count_pairs
 
         k = self.n_states
         seen = np.any(data.observed, axis=1, keepdims=True)
@@ -158,51 +181,84 @@ class Chain:
         startprob = unpack_simplex(vector[:at], around.startprob, unconstrained, BOUNDARY)
         return startprob, transmat
 
-    def _hard(
-        self, params: Any, log_densities: Array, rows: Any, data: Sequences, weights: Array
-    ) -> Smoothed:
-        from emlib.kernels.chain import viterbi
-
-        logs = np.ascontiguousarray(log_densities[:, : self.n_states])
-        path, _ = viterbi(logs, rows, data.offsets, log(params.startprob), log(params.transmat))
-        exact = _smooth(params.startprob, params.transmat, log_densities, rows, data, weights)
-        return self._counted(path, exact.increments, log_densities, rows, data, weights)
-
-    def _drawn(
-        self, params: Any, log_densities: Array, rows: Any, data: Sequences, weights: Array,
-        posterior: Posterior,
-    ) -> Smoothed:  # fmt: skip
-        path, increments = self.draw(params, log_densities, rows, data, posterior.uniforms(data.n))
-        return self._counted(path, increments, log_densities, rows, data, weights)
-
-    def draw(
-        self, params: Any, log_densities: Array, rows: Any, data: Sequences, uniforms: Array
-    ) -> tuple[NDArray[np.int64], Array]:
-        """Paths (n,) drawn from their posterior, and the increments of the loglik (n,)."""
-        from emlib.kernels.chain import draw_paths
-
-        logs = np.ascontiguousarray(log_densities[:, : self.n_states])
-        path, increments = draw_paths(
-            logs, rows, data.offsets, log(params.startprob), log(params.transmat), uniforms
-        )
-        return path, increments
-
     def _counted(
-        self, path: Any, increments: Array, log_densities: Array, rows: Any, data: Sequences,
-        weights: Array,
-    ) -> Smoothed:  # fmt: skip
-        from emlib.kernels.chain import count_path
+        self, path: Any, increments: Array, steps: "StepDensities", data: Sequences, weights: Array
+    ) -> Smoothed:
+        from emlib.kernels.chain_logs import count_path
 
         k = self.n_states
         sums = ChainSums(np.zeros(k), np.zeros((k, k)))
-        shares = np.zeros(log_densities.shape)
-        count_path(path, rows, data.offsets, weights, shares, sums.initial, sums.transitions)
+        shares = np.zeros(steps.relative.shape)
+        count_path(path, steps.rows, data.offsets, weights, shares, sums.initial, sums.transitions)
         return Smoothed(sums, shares, increments)
+
+
+@dataclass(frozen=True, eq=False)
+class StepDensities:
+    """Densities of time steps in each state, as lines of a table that steps point into.
+
+    Attributes
+    ----------
+    relative : ndarray of shape (m, width)
+        Relative to the line's largest; zero in the padding, and where a density is zero.
+    peaks : ndarray of shape (m,)
+        Logs of the largest.
+    rows : ndarray of shape (n,)
+        The line of each step.
+    own_lines : bool
+        Whether each step is its own line.
+    logs : callable
+        Gives the log densities (m, K), which only few need.
+    """
+
+    relative: Array
+    peaks: Array
+    rows: NDArray[np.int64]
+    own_lines: bool
+    logs: Callable[[], Array]
+
+    @classmethod
+    def from_logs(
+        cls, log_densities: Array, n_states: int, rows: NDArray[np.int64], own_lines: bool
+    ) -> "StepDensities":
+        """From log densities (m, width), -inf in the padding."""
+        logs = log_densities[:, :n_states].copy()
+        relative, peaks = relative_densities(log_densities)
+        return cls(relative, peaks, rows, own_lines, lambda: logs)
+
+    def tempered(self, beta: float) -> "StepDensities":
+        """All densities to the power ``beta``."""
+        logs = self.logs()
+        wide = np.full(self.relative.shape, -np.inf)
+        wide[:, : logs.shape[1]] = beta * logs
+        return self.from_logs(wide, logs.shape[1], self.rows, self.own_lines)
+
+    def by_step(self) -> "StepDensities":
+        """The same with a line for each step."""
+        if self.own_lines:
+            return self
+        rows, logs = self.rows, self.logs
+        numbers = np.arange(len(rows))
+        return StepDensities(
+            self.relative[rows], self.peaks[rows], numbers, True, lambda: logs()[rows]
+        )
+
+
+def relative_densities(log_densities: Array) -> tuple[Array, Array]:
+    """Densities (m, width) relative to each line's largest, in place, and the logs of these (m,).
+
+    The logs are the thread's until they are asked for again.
+    """
+    from emlib.kernels import chain
+
+    peaks = scratch("peaks", (len(log_densities),))
+    chain.relative_densities(log_densities, log_densities, peaks)
+    return log_densities, peaks
 
 
 def padded_width(n_states: int) -> int:
     """Number of columns that kernels see for ``n_states``."""
-    from emlib.kernels.chain import LANES
+    from emlib.kernels.lanes import LANES
 
     return -(-n_states // LANES) * LANES
 
@@ -221,25 +277,29 @@ def shares_of(counts: Array, current: Array) -> Array:
 
 
 def _smooth(
-    startprob: Array, transmat: Array, log_densities: Array, rows: Any, data: Sequences,
-    weights: Array,
-) -> Smoothed:  # fmt: skip
-    from emlib.kernels.chain import relative_densities, smooth, smooth_in_logs
+    startprob: Array, transmat: Array, steps: StepDensities, data: Sequences, weights: Array
+) -> Smoothed:
+    from emlib.kernels.chain import smooth
+    from emlib.kernels.chain_logs import smooth_in_logs
 
-    k, width = len(startprob), log_densities.shape[1]
+    k, width = len(startprob), steps.relative.shape[1]
     start, moves = np.zeros(width), np.zeros((width, width))
     start[:k], moves[:k, :k] = startprob, transmat
-    densities, peaks = np.empty_like(log_densities), np.empty(len(log_densities))
-    relative_densities(log_densities, densities, peaks)
-    np.exp(densities, out=densities)
-    shares, initial, pairs, scales, left = smooth(
-        densities, log_densities, rows, data.offsets, weights, start, moves, k
-    )
+    increments = scratch("scales", (data.n,))
+    shares, initial, pairs, left = smooth(
+        steps.relative, steps.rows, data.offsets, weights, start, moves, k, steps.own_lines,
+        scratch("filtered", (data.n, width)), increments,
+    )  # fmt: skip
     sums = ChainSums(initial[:k].copy(), pairs[:k, :k] * transmat)
-    increments = np.log(scales) + peaks[rows]
+    np.log(increments, out=increments)
+    increments += (
+        steps.peaks
+        if steps.own_lines
+        else np.take(steps.peaks, steps.rows, out=scratch("step peaks", (data.n,)))
+    )
     if left.any():
         smooth_in_logs(
-            np.ascontiguousarray(log_densities[:, :k]), rows, data.offsets, weights, left,
-            log(startprob), log(transmat), shares, sums.initial, sums.transitions, increments,
+            steps.logs(), steps.rows, data.offsets, weights, left, log(startprob), log(transmat),
+            shares, sums.initial, sums.transitions, increments,
         )  # fmt: skip
     return Smoothed(sums, shares, increments)

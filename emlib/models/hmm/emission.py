@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from emlib.data import Sequences, Table
 from emlib.models.base import Diagnosis
+from emlib.models.hmm.chain import relative_densities
+from emlib.models.scratch import scratch
 
 Array = NDArray[np.float64]
 
@@ -35,6 +37,16 @@ class Emission(ABC):
 
         ``out`` comes as -inf; lines without an observed cell have log density 0.
         """
+
+    def densities(self, params: Any, table: Table, width: int) -> tuple[Array, Array]:
+        """Densities (m, width) relative to each line's largest, and the logs of these (m,)."""
+        return relative_densities(self._wide(params, table, width))
+
+    def _wide(self, params: Any, table: Table, width: int) -> Array:
+        out: Array = scratch("densities", (table.n, width))
+        out.fill(-np.inf)
+        self.log_densities(params, table, out)
+        return out
 
     @abstractmethod
     def sums(self, params: Any, table: Table, shares: Array) -> Any:

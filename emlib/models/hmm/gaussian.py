@@ -21,6 +21,7 @@ from emlib.models.gaussian_mixture import (
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
+from emlib.models.scratch import scratch
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
@@ -58,16 +59,26 @@ class Gaussian(Emission):
     def log_densities(self, params: Any, table: Table, out: Array) -> None:
         from emlib.kernels.gaussian_states import dense_log_densities, diagonal_log_densities
 
-        out[:, : self.n_states] = 0.0
         if not self.mixture.structure.dense:
-            means, variances = self._padded(params, out.shape[1])
-            diagonal_log_densities(table.values, means, variances, out)
+            means, variances = self._padded(params, self.n_states)
+            diagonal_log_densities(table.values, means, variances, out[:, : self.n_states])
             return
         whiten, _, log_norm = factored(params.covars.reshape(-1, table.d, table.d), table)
         dense_log_densities(
             table.values, table.order, table.groups, table.columns_of_pattern,
             table.observed_counts, np.ascontiguousarray(params.means), whiten, log_norm, out,
         )  # fmt: skip
+
+    def densities(self, params: Any, table: Table, width: int) -> tuple[Array, Array]:
+        from emlib.kernels.gaussian_states import diagonal_densities
+
+        if self.mixture.structure.dense:
+            return super().densities(params, table, width)
+        relative = scratch("densities", (table.n, width))
+        peaks = scratch("peaks", (table.n,))
+        padded = self._padded(params, width)
+        diagonal_densities(table.values, *padded, self.n_states, relative, peaks)
+        return relative, peaks
 
     def sums(self, params: Any, table: Table, shares: Array) -> ComponentSums:
         from emlib.kernels.gaussian_states import dense_sums, diagonal_sums

@@ -22,6 +22,7 @@ from emlib.models.hmm.gaussian import (
 from emlib.models.hmm.model import HMMModel, HMMStats
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.scratch import scratch
 from emlib.models.simplex import pack_simplex, unpack_simplex
 from emlib.models.sums import ComponentSums
 
@@ -152,7 +153,9 @@ class Mixture(Emission):
         return self.components.parameter_error(self.flat(params), flat)
 
     def _component_logs(self, params: Any, table: Table) -> Array:
-        out = np.full((table.n, padded_width(self.n_states * self.n_mix)), -np.inf)
+        width = padded_width(self.n_states * self.n_mix)
+        out: Array = scratch("component densities", (table.n, width))
+        out.fill(-np.inf)
         self.components.log_densities(self.flat(params), table, out)
         return out
 

@@ -12,12 +12,13 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.data import Sequences
+from emlib.data import Sequences, Table
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.hmm.chain import BOUNDARY, Chain, ChainSums, Smoothed, log, padded_width
+from emlib.models.hmm.chain import BOUNDARY, Chain, ChainSums, Smoothed, StepDensities, padded_width
 from emlib.models.hmm.emission import Emission
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.scratch import scratch
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="HMMModel")
@@ -125,19 +126,19 @@ class HMMModel(Model):
         FloatingPointError
             If a sequence has probability zero.
         """
-        table, rows = self.emission.support(data)
+        table, steps = self._densities(params, data)
         weights = data.unit_weights * data.seen_sequences
-        logs = self._log_densities(params, table)
-        smoothed = self.chain.smooth(params, logs, rows, data, weights, posterior)
+        smoothed = self.chain.smooth(params, steps, data, weights, posterior)
         logliks = _by_sequence(smoothed.increments, data)
         if not np.isfinite(logliks).all():
             _refuse_impossible(smoothed, data, FloatingPointError)
-        sizes = _by_sequence(np.abs(smoothed.increments), data)
+        sizes = scratch("step peaks", (data.n,))
+        np.abs(smoothed.increments, out=sizes)
         return HMMStats(
             smoothed.sums,
             self.emission.sums(params, table, smoothed.shares),
             float(weights @ logliks),
-            float(weights @ sizes),
+            float(weights @ _by_sequence(sizes, data)),
         )
 
     def m_step(self, stats: HMMStats, params: Any, free: frozenset[str] | None = None) -> Any:
@@ -159,7 +160,7 @@ class HMMModel(Model):
         """Smoothed states and completed steps; a sequence of probability zero has loglik -inf,
         and responsibilities that sum to 0."""
         smoothed = self._smoothed_steps(params, data)
-        responsibilities = np.ascontiguousarray(smoothed.shares[:, : self.n_states])
+        responsibilities = smoothed.shares[:, : self.n_states].copy()
         completed = self.emission.completed(params, data, responsibilities)
         return Posteriors(_by_sequence(smoothed.increments, data), responsibilities, completed)
 
@@ -171,23 +172,15 @@ class HMMModel(Model):
         InvalidData
             If a sequence has probability zero.
         """
-        from emlib.kernels.chain import viterbi
-
-        table, rows = self.emission.support(data)
-        logs = self._log_densities(params, table)[:, : self.n_states]
-        path, best = viterbi(
-            np.ascontiguousarray(logs), rows, data.offsets,
-            log(params.startprob), log(params.transmat),
-        )  # fmt: skip
+        path, best = self.chain.best_paths(params, self._densities(params, data)[1], data)
         if not np.isfinite(best).all():
             _refuse_impossible(self._smoothed_steps(params, data), data, InvalidData)
         return path, best
 
     def complete(self, params: Any, data: Sequences, rng: np.random.Generator) -> Array:
         """Draw paths by filtering forward and sampling backward, then cells given the states."""
-        table, rows = self.emission.support(data)
-        logs = self._log_densities(params, table)
-        states, increments = self.chain.draw(params, logs, rows, data, rng.random(data.n))
+        steps = self._densities(params, data)[1]
+        states, increments = self.chain.draw(params, steps, data, rng.random(data.n))
         if not np.isfinite(increments).all():
             _refuse_impossible(self._smoothed_steps(params, data), data, InvalidData)
         return self.emission.draw(params, data, states, rng)
@@ -254,23 +247,27 @@ class HMMModel(Model):
             startprob, transmat, **self.emission.unpack(emission, around, unconstrained)
         )
 
-    def _log_densities(self, params: Any, table: Any) -> Array:
-        out = np.full((table.n, padded_width(self.n_states)), -np.inf)
-        self.emission.log_densities(params, table, out)
-        return out
+    def _densities(self, params: Any, data: Sequences) -> tuple[Table, StepDensities]:
+        table, rows = self.emission.support(data)
+        width = padded_width(self.n_states)
+        relative, peaks = self.emission.densities(params, table, width)
+
+        def logs() -> Array:
+            out = np.full((table.n, self.n_states), -np.inf)
+            self.emission.log_densities(params, table, out)
+            return out
+
+        return table, StepDensities(relative, peaks, rows, table is data, logs)
 
     def _smoothed_steps(self, params: Any, data: Sequences) -> Smoothed:
         """Step by step, every sequence with weight 1."""
-        table, rows = self.emission.support(data)
-        logs = self._log_densities(params, table)
-        logs = logs if table is data else logs[rows]
-        weights = np.ones(data.n_sequences)
-        return self.chain.smooth(params, logs, data.steps, data, weights, EXACT)
+        steps = self._densities(params, data)[1].by_step()
+        return self.chain.smooth(params, steps, data, np.ones(data.n_sequences), EXACT)
 
     def _simulate(
         self, params: Any, offsets: NDArray[np.int64], rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        from emlib.kernels.chain import simulate
+        from emlib.kernels.chain_logs import simulate
 
         uniforms = rng.random(int(offsets[-1]))
         transmat = np.ascontiguousarray(params.transmat)

@@ -23,6 +23,7 @@ from emlib.inference import Imputer, StandardErrors, bootstrap_errors, informati
 from emlib.inits import Given, Init, make_init
 from emlib.models import Degenerate, Model
 from emlib.models.base import TRAITS, Posteriors
+from emlib.models.checks import check_positive_integer
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="EMEstimator")
@@ -153,8 +154,7 @@ class EMEstimator(BaseEstimator):
         Sound ends come before ``spurious`` ones, these before ``degenerate`` ones, then the
         objective decides.
         """
-        if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
-            raise ValueError(f"n_init: {self.n_init!r} is not a positive integer")
+        check_positive_integer("n_init", self.n_init)
         algorithm = self.algorithm
         if isinstance(algorithm, str):
             algorithm = make_algorithm(algorithm, {})

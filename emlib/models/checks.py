@@ -1,9 +1,27 @@
-"""What no family of continuous columns can be fitted to."""
+"""What models refuse: settings that are no numbers of anything, data that no fit makes sense of."""
+
+from typing import Any
 
 import numpy as np
 
 from emlib.data import Table
 from emlib.errors import InvalidData
+
+
+def check_positive_integer(name: str, value: Any) -> None:
+    """Raise ``ValueError`` where the setting ``name`` is no number of components, states, ..."""
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name}: {value!r} is not a positive integer")
+
+
+def refuse_few(data: Table, n_components: int) -> None:
+    """Raise ``InvalidData`` where a mixture has more components than rows that count."""
+    rows = int(data.informative.sum())
+    if rows < n_components:
+        raise InvalidData(
+            f"n_samples={rows} rows with an observed cell: fewer than the {n_components} "
+            "components of the mixture"
+        )
 
 
 def refuse_empty(data: Table) -> None:
@@ -24,4 +42,15 @@ def refuse_constant(data: Table) -> None:
         raise InvalidData(
             f"column {constant[0]} is constant in its observed cells{single}: its likelihood is "
             "unbounded; drop the column"
+        )
+
+
+def refuse_negative(data: Table) -> None:
+    """Raise ``InvalidData`` where an observed cell is below zero, and so no count."""
+    negative = data.observed & (data.values < 0)
+    if negative.any():
+        row, column = np.argwhere(negative)[0]
+        raise InvalidData(
+            f"row {row}, column {column}: {data.values[row, column]:g} is no count; "
+            "Negative values in data"
         )

@@ -15,9 +15,17 @@ Array = NDArray[np.float64]
 DEGENERATE_RATIO = 1e-10
 TINY = np.finfo(float).tiny
 
+EMPTY_SHARE = 1e-10
+"""A component with a smaller share of the rows has none."""
 
 UNRESOLVED = 1e-20
 """Pooled over between-component variance where doubles no longer tell the rows of one component."""
+
+
+def refuse_empty_component(counts: Array) -> None:
+    """Raise ``Degenerate`` where a component has no rows left, ``counts`` (K,) being all theirs."""
+    if counts.min() <= EMPTY_SHARE * counts.sum():
+        raise Degenerate(f"component {counts.argmin()} has no rows")
 
 
 def check_collapse(

@@ -21,11 +21,21 @@ from scipy.special import xlogy
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.checks import refuse_constant, refuse_empty
-from emlib.models.collapse import DEGENERATE_RATIO, check_collapse, eigenvalue_ratio
+from emlib.models.checks import (
+    check_positive_integer,
+    refuse_constant,
+    refuse_empty,
+    refuse_few,
+)
+from emlib.models.collapse import (
+    DEGENERATE_RATIO,
+    check_collapse,
+    eigenvalue_ratio,
+    refuse_empty_component,
+)
 from emlib.models.covariance import COVARIANCES
 from emlib.models.factor_sums import FactorSums
-from emlib.models.gaussian_mixture import EMPTY_SHARE, SPURIOUS_RATIO
+from emlib.models.gaussian_mixture import SPURIOUS_RATIO
 from emlib.models.matching import matched_distance
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
@@ -39,7 +49,7 @@ from emlib.models.rotation import (
     rotatable,
     unpack_loadings,
 )
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex
 
 Array = NDArray[np.float64]
 
@@ -82,9 +92,7 @@ class MixtureOfFactorAnalyzersModel(Model):
 
     def __post_init__(self) -> None:
         for name in ("n_components", "n_factors"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name}: {value!r} is not a positive integer")
+            check_positive_integer(name, getattr(self, name))
         if self.noise not in NOISES:
             raise ValueError(f"noise: {self.noise!r} is not one of {', '.join(NOISES)}")
         if self.loadings_mask is not None:
@@ -130,11 +138,7 @@ class MixtureOfFactorAnalyzersModel(Model):
                 f"n_samples={rows} rows with an observed cell: the likelihood of "
                 f"{self.n_factors} factors of {d} columns is unbounded"
             )
-        if rows < self.n_components:
-            raise InvalidData(
-                f"n_samples={rows} rows with an observed cell: fewer than the "
-                f"{self.n_components} components of the mixture"
-            )
+        refuse_few(data, self.n_components)
         if not self.isotropic:
             refuse_constant(data)
         elif not data.column_moments[1].any():
@@ -165,8 +169,7 @@ class MixtureOfFactorAnalyzersModel(Model):
     ) -> MixtureOfFactorAnalyzersParams:
         free = ALL if free is None else free
         shares = stats.shares
-        if shares.min() <= EMPTY_SHARE * shares.sum():
-            raise Degenerate(f"component {shares.argmin()} has no rows")
+        refuse_empty_component(shares)
         weights = shares / shares.sum() if "weights" in free else params.weights
         moving = np.zeros(stats.reference.shape[1:], dtype=bool)
         moving[:, 0] = "means" in free
@@ -379,10 +382,8 @@ class MixtureOfFactorAnalyzersModel(Model):
         if not (noise > 0).all():
             k, j = np.argwhere(~(noise > 0))[0]
             raise Degenerate(f"component {k}, column {j}: the noise variance is {noise[k, j]!r}")
-        with np.errstate(divide="ignore"):
-            log_weights = np.log(params.weights)
         means, loadings = map(np.ascontiguousarray, (params.means, params.loadings))
-        return log_weights, means, loadings, noise
+        return log(params.weights), means, loadings, noise
 
     def _check_collapse(self, params: MixtureOfFactorAnalyzersParams) -> None:
         """Raise ``Degenerate`` where a covariance is singular, relative to the pooled one.

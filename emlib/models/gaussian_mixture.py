@@ -14,21 +14,24 @@ from scipy.special import xlogy
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.checks import refuse_constant, refuse_empty
-from emlib.models.collapse import check_collapse, eigenvalue_ratio
+from emlib.models.checks import (
+    check_positive_integer,
+    refuse_constant,
+    refuse_empty,
+    refuse_few,
+)
+from emlib.models.collapse import check_collapse, eigenvalue_ratio, refuse_empty_component
 from emlib.models.covariance import COVARIANCES, ONE_COLUMN, Covariance
 from emlib.models.matching import matched_distance
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.prior import PRIORS, ConjugatePrior
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
 
 SPURIOUS_RATIO = 1e-4
-EMPTY_SHARE = 1e-10
-"""A component with a smaller share of the rows has none."""
 
 ALL = frozenset({"weights", "means", "covariances"})
 
@@ -66,8 +69,7 @@ class GaussianMixtureModel(Model):
     prior: str | ConjugatePrior | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
-            raise ValueError(f"n_components: {self.n_components!r} is not a positive integer")
+        check_positive_integer("n_components", self.n_components)
         if self.covariance_type not in COVARIANCES:
             allowed = ", ".join(COVARIANCES)
             raise ValueError(f"covariance_type: {self.covariance_type!r} is not one of {allowed}")
@@ -103,12 +105,7 @@ class GaussianMixtureModel(Model):
             raise InvalidData(
                 f"covariance_type {self.covariance_type} is for one column, not for {data.d}"
             )
-        rows = int(data.informative.sum())
-        if rows < self.n_components:
-            raise InvalidData(
-                f"n_samples={rows} rows with an observed cell: fewer than the "
-                f"{self.n_components} components of the mixture"
-            )
+        refuse_few(data, self.n_components)
         refuse_empty(data)
         refuse_constant(data)
         if isinstance(self.prior, str):
@@ -128,11 +125,11 @@ class GaussianMixtureModel(Model):
         noise = posterior.uniforms(data.n)
         if self.structure.dense:
             factors = self._factor(params, data)
-            sums = dense_pass(*view, _log(params.weights), means, *factors, posterior.beta, noise)
+            sums = dense_pass(*view, log(params.weights), means, *factors, posterior.beta, noise)
         else:
             variances = self._variances(params)
             sums = diagonal_pass(
-                *view, _log(params.weights), means, variances, posterior.beta, noise
+                *view, log(params.weights), means, variances, posterior.beta, noise
             )
         counts, first, second, loglik, magnitude = sums
         return ComponentSums(counts, means, first, second, loglik, magnitude)
@@ -145,8 +142,7 @@ class GaussianMixtureModel(Model):
     ) -> GaussianMixtureParams:
         free = ALL if free is None else free
         counts, prior = stats.counts, self._prior
-        if counts.min() <= EMPTY_SHARE * counts.sum():
-            raise Degenerate(f"component {counts.argmin()} has no rows")
+        refuse_empty_component(counts)
         weights = counts / counts.sum() if "weights" in free else params.weights
         means = params.means
         if "means" in free:
@@ -213,7 +209,7 @@ class GaussianMixtureModel(Model):
         whiten, _, log_norm = self._factor_full(params, data)
         return Posteriors(*row_posteriors(
             data.values, data.order, data.groups, data.columns_of_pattern, data.observed_counts,
-            _log(params.weights), np.ascontiguousarray(params.means), whiten, log_norm,
+            log(params.weights), np.ascontiguousarray(params.means), whiten, log_norm,
         ))  # fmt: skip
 
     def full_covariances(self, params: GaussianMixtureParams) -> Array:
@@ -324,8 +320,3 @@ def factored(covariances: Array, data: Table) -> tuple[Array, Array, Array]:
     if singular >= 0:
         raise Degenerate(f"the covariance of component {singular} is singular")
     return whiten, conditional, log_norm
-
-
-def _log(weights: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.log(weights)

@@ -23,12 +23,12 @@ from scipy.special import xlogy
 from emlib.data import Counts
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.checks import refuse_negative
 from emlib.models.latent_cells import LatentCells, ratio
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.simplex import pack_simplex, unpack_simplex
 
 Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 VANISHING = 0.1
 """A probability whose expected count is below this, and shrinks, is on its way to zero."""
@@ -124,13 +124,7 @@ class GroupedMultinomialModel(Model):
             raise InvalidData(
                 f"{data.d} columns of counts for {model.cells.n_categories} categories"
             )
-        negative = data.observed & (data.values < 0)
-        if negative.any():
-            row, column = np.argwhere(negative)[0]
-            raise InvalidData(
-                f"row {row}, column {column}: {data.values[row, column]:g} is no count; "
-                "Negative values in data"
-            )
+        refuse_negative(data)
         if not data.totals.sum() > 0:
             raise InvalidData("there is no count above zero: nothing to estimate from")
         return model

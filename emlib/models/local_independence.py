@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data.discrete import Coding, Discrete, Rows
-from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step
+from emlib.models.checks import check_positive_integer, refuse_empty, refuse_few
+from emlib.models.collapse import refuse_empty_component
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.simplex import log
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-EMPTY_SHARE = 1e-10
-"""A component with a smaller share of the rows has none."""
 
 VANISHING = 0.1
 """A parameter whose expected count is below this, and shrinks, is on its way to zero."""
@@ -67,8 +66,7 @@ class LocalIndependence(Model):
     search: ClassVar[tuple[str, ...]] = ("short_em", "points", "kmeans", "random")
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
-            raise ValueError(f"n_components: {self.n_components!r} is not a positive integer")
+        check_positive_integer("n_components", self.n_components)
 
     @classmethod
     def view(cls, values: Any, weights: Any = None, **extras: Any) -> Discrete:
@@ -81,15 +79,8 @@ class LocalIndependence(Model):
     def prepare(self, data: Discrete) -> "Model":
         """Check the cells; refuse fewer rows than components and columns of holes."""
         self._check_cells(data)
-        rows = int(data.informative.sum())
-        if rows < self.n_components:
-            raise InvalidData(
-                f"n_samples={rows} rows with an observed cell: fewer than the "
-                f"{self.n_components} components of the mixture"
-            )
-        empty = [j for j, found in enumerate(data.live_levels) if not len(found)]
-        if empty:
-            raise InvalidData(f"column {empty[0]} has no observed cell: nothing to estimate from")
+        refuse_few(data, self.n_components)
+        refuse_empty(data)
         return self
 
     def e_step(self, params: Any, data: Discrete, posterior: Posterior = EXACT) -> ClassSums:
@@ -101,8 +92,7 @@ class LocalIndependence(Model):
 
     def m_step(self, stats: ClassSums, params: Any, free: frozenset[str] | None = None) -> Any:
         counts = stats.counts
-        if counts.min() <= EMPTY_SHARE * counts.sum():
-            raise Degenerate(f"component {counts.argmin()} has no rows")
+        refuse_empty_component(counts)
         moved: dict[str, Any] = {}
         if free is None or "weights" in free:
             moved["weights"] = counts / counts.sum()
@@ -218,7 +208,7 @@ class LevelIndependence(LocalIndependence):
         data.lines(self._coding(data))
 
     def _log_table(self, params: Any, data: Discrete) -> Array:
-        table = log_or_minus_infinity(self._table(params))
+        table = log(self._table(params))
         padded = np.vstack([table, np.zeros(self.n_components)])
         return padded[data.lines(self._coding(data))]
 
@@ -226,7 +216,7 @@ class LevelIndependence(LocalIndependence):
         from emlib.kernels.discrete import level_pass
 
         counts, sums, *rest = level_pass(
-            *rows.bundles, rows.weights, log_or_minus_infinity(params.weights),
+            *rows.bundles, rows.weights, log(params.weights),
             self._log_table(params, data), posterior.beta, posterior.uniforms(len(rows.codes)),
         )  # fmt: skip
         return counts, self._placed(sums, data), *rest
@@ -240,7 +230,7 @@ class LevelIndependence(LocalIndependence):
     def _rows(self, params: Any, data: Discrete) -> Any:
         from emlib.kernels.discrete import level_posteriors
 
-        weights, table = log_or_minus_infinity(params.weights), self._log_table(params, data)
+        weights, table = log(params.weights), self._log_table(params, data)
         return level_posteriors(data.rows.codes, weights, table)
 
     def _cells(self, data: Discrete, responsibilities: Array) -> Array:
@@ -255,8 +245,3 @@ class LevelIndependence(LocalIndependence):
     @abstractmethod
     def _seen(self, cells: Array) -> Array:
         """Sum of the cells over the levels of their column, shape (T, K)."""
-
-
-def log_or_minus_infinity(x: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.log(x)

@@ -12,10 +12,10 @@ from scipy.special import xlogy
 
 from emlib.data.discrete import Discrete, Rows
 from emlib.models.base import is_unconstrained
-from emlib.models.local_independence import ClassSums, LocalIndependence, log_or_minus_infinity
+from emlib.models.local_independence import ClassSums, LocalIndependence
 from emlib.models.matching import matched_distance
 from emlib.models.posterior import Posterior
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -76,7 +76,7 @@ class PoissonMixtureModel(LocalIndependence):
         around: PoissonMixtureParams | None = None,
     ) -> Array:
         unconstrained = is_unconstrained(coordinates)
-        rates = log_or_minus_infinity(params.rates) if unconstrained else params.rates
+        rates = log(params.rates) if unconstrained else params.rates
         centre = (params if around is None else around).weights
         return np.concatenate([pack_simplex(params.weights, unconstrained, centre), rates.ravel()])
 
@@ -135,4 +135,4 @@ class PoissonMixtureModel(LocalIndependence):
 def _logs(params: PoissonMixtureParams) -> tuple[Array, Array, Array]:
     """Log weights (K,), rates and log rates (d, K), as the kernels read them."""
     rates = np.ascontiguousarray(params.rates.T)
-    return log_or_minus_infinity(params.weights), rates, log_or_minus_infinity(rates)
+    return log(params.weights), rates, log(rates)

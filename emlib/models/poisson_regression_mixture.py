@@ -17,8 +17,9 @@ from scipy.special import xlogy
 from emlib.data import Regression
 from emlib.data.count_regression import CountRegression
 from emlib.errors import InvalidData
-from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.gaussian_mixture import EMPTY_SHARE
+from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.checks import check_positive_integer
+from emlib.models.collapse import refuse_empty_component
 from emlib.models.lines import poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.regression_mixture import (
@@ -29,7 +30,7 @@ from emlib.models.regression_mixture import (
     posteriors_of,
     started_lines,
 )
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex
 
 Array = NDArray[np.float64]
 
@@ -94,8 +95,7 @@ class PoissonRegressionMixtureModel(Model):
     n_components: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
-            raise ValueError(f"n_components: {self.n_components!r} is not a positive integer")
+        check_positive_integer("n_components", self.n_components)
 
     @property
     def cycle(self) -> tuple[Step, ...]:
@@ -133,7 +133,7 @@ class PoissonRegressionMixtureModel(Model):
         coef, origin = np.ascontiguousarray(params.coef), data.covariate_means
         shares, loglik, magnitude = poisson_rows(
             data.values, data.weights, data.covariates, origin, data.order, data.groups,
-            data.columns_of_pattern, data.observed_counts, _log(params.weights),
+            data.columns_of_pattern, data.observed_counts, log(params.weights),
             params.intercept + coef @ origin, coef, data.log_factorials, posterior.beta,
             posterior.uniforms(data.n),
         )  # fmt: skip
@@ -150,8 +150,7 @@ class PoissonRegressionMixtureModel(Model):
         """One Newton step a line; then its height, and the weights, in closed form."""
         free = ALL if free is None else free
         counts = stats.shares.sum(axis=0)
-        if counts.min() <= EMPTY_SHARE * counts.sum():
-            raise Degenerate(f"component {counts.argmin()} has no rows")
+        refuse_empty_component(counts)
         weights = counts / counts.sum() if "weights" in free else params.weights
         intercept, coef = params.intercept.copy(), params.coef.copy()
         for k, j in np.ndindex(*intercept.shape):
@@ -270,8 +269,3 @@ class PoissonRegressionMixtureModel(Model):
             intercept.reshape(k, d),
             coef.reshape(k, d, p),
         )
-
-
-def _log(weights: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.log(weights)

@@ -17,7 +17,8 @@ from scipy.special import logsumexp, xlogy
 from emlib.data import Regression
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.collapse import DEGENERATE_RATIO
+from emlib.models.checks import check_positive_integer
+from emlib.models.collapse import DEGENERATE_RATIO, EMPTY_SHARE
 from emlib.models.dofs import (
     DofSetting,
     TailPass,
@@ -28,11 +29,11 @@ from emlib.models.dofs import (
     q_of_dofs,
     raise_loglik,
 )
-from emlib.models.gaussian_mixture import EMPTY_SHARE, SPURIOUS_RATIO
+from emlib.models.gaussian_mixture import SPURIOUS_RATIO
 from emlib.models.lines import LineSums, centred_design, sampled_covariates
 from emlib.models.matching import matched_distance
 from emlib.models.posterior import EXACT, Posterior, draw_labels
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex
 from emlib.models.truncated import LOG_ROOT_TWO_PI
 
 Array = NDArray[np.float64]
@@ -116,8 +117,7 @@ class RegressionMixtureModel(DofSetting, Model):
     dofs: str | float | Sequence[float] = "normal"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
-            raise ValueError(f"n_components: {self.n_components!r} is not a positive integer")
+        check_positive_integer("n_components", self.n_components)
         if not isinstance(self.equal_scales, bool | np.bool_):
             raise ValueError(f"equal_scales: {self.equal_scales!r} is neither true nor false")
         object.__setattr__(self, "dofs", check_dofs(self.dofs, self.n_components))
@@ -157,7 +157,7 @@ class RegressionMixtureModel(DofSetting, Model):
         tails = 1.0 / params.dofs
         heights, coef = self._lines(params, data)
         counts, cells, logs, gram, cross, second, loglik, magnitude = regression_pass(
-            *_view(data), _log(params.weights), heights, coef, self._scales(params, data), tails,
+            *_view(data), log(params.weights), heights, coef, self._scales(params, data), tails,
             log_excess(tails, ONE) - LOG_ROOT_TWO_PI, log_precision(tails, ONE), posterior.beta,
             posterior.uniforms(data.n),
         )  # fmt: skip
@@ -207,7 +207,7 @@ class RegressionMixtureModel(DofSetting, Model):
 
         def evaluate(tails: Array) -> TailPass:
             return TailPass(*regression_tails(
-                *_view(data), _log(params.weights), heights, coef, scales, tails,
+                *_view(data), log(params.weights), heights, coef, scales, tails,
                 log_excess(tails, ONE) - LOG_ROOT_TWO_PI, *excess_slopes(tails, ONE),
             ))  # fmt: skip
 
@@ -468,7 +468,7 @@ def lines_at(params: Any, covariates: Array, labels: NDArray[np.int64]) -> Array
 
 def posteriors_of(log_density: Array, weights: Array, means: Array, data: Regression) -> Posteriors:
     """Posteriors from log densities (n, K) and expected responses (n, K, d)."""
-    joint = _log(weights) + log_density
+    joint = log(weights) + log_density
     loglik = logsumexp(joint, axis=1)
     responsibilities = np.exp(joint - loglik[:, None])
     expected = np.einsum("nk,nkd->nd", responsibilities, means)
@@ -493,8 +493,3 @@ def _view(data: Regression) -> tuple[NDArray[Any], ...]:
         data.values, data.weights, data.covariates, data.covariate_means, data.order, data.groups,
         data.columns_of_pattern, data.observed_counts,
     )  # fmt: skip
-
-
-def _log(weights: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.log(weights)

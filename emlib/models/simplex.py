@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
+def log(probabilities: Array) -> Array:
+    """Natural log with log 0 = -inf."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(probabilities))
+
+
 def pack_simplex(
     p: Array, unconstrained: bool, around: Array | None = None, edge: float = 0.0
 ) -> Array:
@@ -38,8 +44,7 @@ def unpack_simplex(vector: Array, around: Array, unconstrained: bool, edge: floa
 
 
 def _odds(p: Array, around: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        logs = np.log(p)
+    logs = log(p)
     return np.asarray(logs - np.take_along_axis(logs, _reference(around), axis=-1))
 
 

@@ -17,7 +17,7 @@ from scipy.special import xlogy
 
 from emlib.data import Table
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.collapse import check_collapse
+from emlib.models.collapse import check_collapse, refuse_empty_component
 from emlib.models.covariance import Covariance
 from emlib.models.dofs import (
     DofSetting,
@@ -30,12 +30,12 @@ from emlib.models.dofs import (
     raise_loglik,
 )
 from emlib.models.gaussian_mixture import (
-    EMPTY_SHARE,
     GaussianMixtureModel,
     GaussianMixtureParams,
     factored,
 )
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.simplex import log
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
@@ -149,7 +149,7 @@ class StudentMixtureModel(DofSetting, Model):
         tails, m = 1.0 / params.dofs, _observed(data)
         means = np.ascontiguousarray(params.means)
         counts, precisions, logs, first, second, loglik, magnitude = student_pass(
-            *_view(data), _log(params.weights), means, tails, whiten, conditional,
+            *_view(data), log(params.weights), means, tails, whiten, conditional,
             log_norm + log_excess(tails, m), log_precision(tails, m), posterior.beta,
             posterior.uniforms(data.n),
         )  # fmt: skip
@@ -166,8 +166,7 @@ class StudentMixtureModel(DofSetting, Model):
     ) -> StudentMixtureParams:
         """McLachlan and Peel (2000), equations 7.19 to 7.24."""
         counts, sums = stats.counts, stats.weighted
-        if counts.min() <= EMPTY_SHARE * counts.sum():
-            raise Degenerate(f"component {counts.argmin()} has no rows")
+        refuse_empty_component(counts)
         weights, means, covariances = params.weights, params.means, params.covariances
         if free is None or "weights" in free:
             weights = counts / counts.sum()
@@ -193,7 +192,7 @@ class StudentMixtureModel(DofSetting, Model):
 
         def evaluate(tails: Array) -> TailPass:
             return TailPass(*tail_pass(
-                *_view(data), _log(params.weights), means, tails, whiten,
+                *_view(data), log(params.weights), means, tails, whiten,
                 log_norm + log_excess(tails, m), *excess_slopes(tails, m),
             ))  # fmt: skip
 
@@ -319,7 +318,7 @@ class StudentMixtureModel(DofSetting, Model):
         tails, m = 1.0 / params.dofs, _observed(data)
         rows = student_rows(
             data.values, data.order, data.groups, data.columns_of_pattern, data.observed_counts,
-            _log(params.weights), np.ascontiguousarray(params.means), tails, whiten,
+            log(params.weights), np.ascontiguousarray(params.means), tails, whiten,
             log_norm + log_excess(tails, m),
         )  # fmt: skip
         return rows, whiten
@@ -353,8 +352,3 @@ def _view(data: Table) -> tuple[NDArray[Any], ...]:
 def _observed(data: Table) -> Array:
     """Number of observed cells of each pattern, as a column."""
     return np.asarray(data.observed_counts, dtype=np.float64)[:, None]
-
-
-def _log(weights: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.log(weights)

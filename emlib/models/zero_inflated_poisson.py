@@ -16,8 +16,10 @@ from scipy.special import expit, logit, xlog1py, xlogy
 from emlib.data.count_regression import CountRegression, Tally
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.checks import refuse_negative
 from emlib.models.lines import centred_design, poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.simplex import log
 
 Array = NDArray[np.float64]
 
@@ -78,13 +80,7 @@ class ZeroInflatedPoissonModel(Model):
 
     def prepare(self, data: CountRegression) -> "ZeroInflatedPoissonModel":
         """Check that every column's parameters can be told apart; see ``Model.prepare``."""
-        negative = data.observed & (data.values < 0)
-        if negative.any():
-            row, column = np.argwhere(negative)[0]
-            raise InvalidData(
-                f"row {row}, column {column}: {data.values[row, column]:g} is no count; "
-                "Negative values in data"
-            )
+        refuse_negative(data)
         for j, (zeros, positives) in enumerate(
             zip(data.tally.zeros.T, data.tally.positives.T, strict=True)
         ):
@@ -252,8 +248,7 @@ class ZeroInflatedPoissonModel(Model):
 
 def _zeros(inflation: Array, rates: Array) -> tuple[Array, Array]:
     """Log probability of a zero, and the share of the structural ones in it."""
-    with np.errstate(divide="ignore"):
-        log_structural = np.log(inflation)
+    log_structural = log(inflation)
     log_zero = np.logaddexp(log_structural, np.log1p(-inflation) - rates)
     return log_zero, np.exp(log_structural - log_zero)
 

@@ -13,12 +13,13 @@ from scipy.special import xlogy
 from emlib.data import Sequences, Table
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis
-from emlib.models.hmm.chain import BOUNDARY, log, shares_of
+from emlib.models.checks import check_positive_integer
+from emlib.models.hmm.chain import BOUNDARY, shares_of
 from emlib.models.hmm.counts import check_whole
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex
 
 Array = NDArray[np.float64]
 
@@ -158,9 +159,8 @@ class CategoricalHMMModel(HMMModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        n = self.n_symbols
-        if n is not None and (not isinstance(n, int | np.integer) or n < 1):
-            raise ValueError(f"n_symbols: {n!r} is not a positive integer")
+        if self.n_symbols is not None:
+            check_positive_integer("n_symbols", self.n_symbols)
 
     @property
     def emission(self) -> Categorical:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from emlib.data import Sequences
+from emlib.models.checks import check_positive_integer
 from emlib.models.hmm.stationary import maximize_tied, stationary_distribution
 from emlib.models.posterior import Posterior
 from emlib.models.scratch import scratch
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex
 
 Array = NDArray[np.float64]
 
@@ -64,8 +65,7 @@ class Chain:
     startprob: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_states, int | np.integer) or self.n_states < 1:
-            raise ValueError(f"n_states: {self.n_states!r} is not a positive integer")
+        check_positive_integer("n_states", self.n_states)
         if self.startprob not in STARTS:
             raise ValueError(f"startprob: {self.startprob!r} is not one of {', '.join(STARTS)}")
 
@@ -261,12 +261,6 @@ def padded_width(n_states: int) -> int:
     from emlib.kernels.lanes import LANES
 
     return -(-n_states // LANES) * LANES
-
-
-def log(probabilities: Array) -> Array:
-    """Natural log with log 0 = -inf."""
-    with np.errstate(divide="ignore"):
-        return np.log(probabilities)
 
 
 def shares_of(counts: Array, current: Array) -> Array:

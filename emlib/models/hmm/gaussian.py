@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Sequences, Table
-from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis
+from emlib.models.checks import refuse_constant
 from emlib.models.gaussian_mixture import (
     GaussianMixtureModel,
     GaussianMixtureParams,
@@ -219,7 +219,7 @@ class GaussianHMMModel(HMMModel):
     def prepare(self, data: Sequences) -> "GaussianHMMModel":
         """Check the data; see ``Model.prepare``."""
         super().prepare(data)
-        check_varying(data)
+        refuse_constant(data)
         return self
 
 
@@ -233,21 +233,3 @@ def check_covariance_type(covariance_type: str) -> None:
     if covariance_type not in COVARIANCE_TYPES:
         allowed = ", ".join(COVARIANCE_TYPES)
         raise ValueError(f"covariance_type: {covariance_type!r} is not one of {allowed}")
-
-
-def check_varying(data: Table) -> None:
-    """Refuse a column in which all observed cells are the same.
-
-    Raises
-    ------
-    InvalidData
-    """
-    live = data.observed & (data.weights > 0)[:, None]
-    varies = live & (data.values != data.first_observed)
-    constant = np.flatnonzero(~varies.any(axis=0))
-    if len(constant):
-        raise InvalidData(
-            f"column {constant[0]} is constant in its observed cells"
-            + (" (n_samples=1)" if data.n == 1 else "")
-            + ": its likelihood is unbounded; drop the column"
-        )

@@ -11,19 +11,19 @@ from scipy.special import xlogy
 
 from emlib.data import Sequences, Table
 from emlib.models.base import Diagnosis
-from emlib.models.hmm.chain import BOUNDARY, log, padded_width, shares_of
+from emlib.models.checks import check_positive_integer, refuse_constant
+from emlib.models.hmm.chain import BOUNDARY, padded_width, shares_of
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.gaussian import (
     Gaussian,
     GaussianHMMParams,
     check_covariance_type,
-    check_varying,
 )
 from emlib.models.hmm.model import HMMModel, HMMStats
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.scratch import scratch
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
@@ -204,8 +204,7 @@ class MixtureHMMModel(HMMModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.n_mix, int | np.integer) or self.n_mix < 1:
-            raise ValueError(f"n_mix: {self.n_mix!r} is not a positive integer")
+        check_positive_integer("n_mix", self.n_mix)
         check_covariance_type(self.covariance_type)
 
     @property
@@ -224,7 +223,7 @@ class MixtureHMMModel(HMMModel):
     def prepare(self, data: Sequences) -> "MixtureHMMModel":
         """Check the data; see ``Model.prepare``."""
         super().prepare(data)
-        check_varying(data)
+        refuse_constant(data)
         return self
 
     def accepts_truth(self, truth: dict[str, Any]) -> bool:

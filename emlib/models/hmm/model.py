@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from emlib.data import Sequences, Table
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.checks import refuse_empty
 from emlib.models.hmm.chain import BOUNDARY, Chain, ChainSums, Smoothed, StepDensities, padded_width
 from emlib.models.hmm.emission import Emission
+from emlib.models.hmm.stationary import stationary_distribution
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.scratch import scratch
 
@@ -112,10 +114,7 @@ class HMMModel(Model):
                 f"n_samples={steps} time steps with an observed cell: fewer than the "
                 f"{self.n_states} states"
             )
-        live = data.observed & (data.weights > 0)[:, None]
-        empty = np.flatnonzero(~live.any(axis=0))
-        if len(empty):
-            raise InvalidData(f"column {empty[0]} has no observed cell: nothing to estimate from")
+        refuse_empty(data)
         return self
 
     def e_step(self, params: Any, data: Sequences, posterior: Posterior = EXACT) -> HMMStats:
@@ -220,8 +219,6 @@ class HMMModel(Model):
 
     def from_truth(self, truth: dict[str, Any]) -> Any:
         """A generator's parameters; the chain's own start where it is tied."""
-        from emlib.models.hmm.stationary import stationary_distribution
-
         transmat = np.asarray(truth["transmat"], dtype=float)
         startprob = np.asarray(truth["startprob"], dtype=float)
         if self.chain.tied:

@@ -16,6 +16,7 @@ from emlib.models.hmm.counts import check_whole, column_moments
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
+from emlib.models.simplex import log
 
 Array = NDArray[np.float64]
 
@@ -82,10 +83,8 @@ class Poisson(Emission):
         return self.n_states * d
 
     def pack(self, params: Any, unconstrained: bool, around: Any) -> Array:
-        if not unconstrained:
-            return np.asarray(params.rates.ravel())
-        with np.errstate(divide="ignore"):
-            return np.log(params.rates.ravel())
+        rates = log(params.rates) if unconstrained else params.rates
+        return np.asarray(rates.ravel())
 
     def unpack(self, vector: Array, around: Any, unconstrained: bool) -> dict[str, Array]:
         rates = np.exp(vector) if unconstrained else vector

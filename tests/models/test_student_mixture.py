@@ -298,7 +298,7 @@ def test_drawn_cells_have_the_tails_of_the_conditional_t(rng):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"dofs": "free"}, "'free' is not each, common"),
+        ({"dofs": "free"}, "'free' is not normal, each, common"),
         ({"dofs": 0.0}, "not positive"),
         ({"dofs": [3.0, math.nan]}, "not positive"),
         ({"dofs": [3.0]}, "neither a number nor"),

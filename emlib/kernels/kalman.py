@@ -18,6 +18,9 @@ CHUNK_STEPS = 1024
 COLLAPSED = 1e-10
 """A variance of prediction below this share of its column's scale is no variance."""
 
+WIDE = 100.0
+"""A spread above this many times the noise's variance asks for Joseph's form."""
+
 SMALLEST_PIVOT = 1e-14
 """A pivot of R below this share of its diagonal entry is 0."""
 
@@ -119,7 +122,8 @@ def rotate(row, offset, columns, m, rotation, diagonal, out):
 def update(mean, covariance, rotated, loadings, variances, m, innovations, spreads, gains):
     """Take the observations of one step, one by one; mean and covariance move in place.
 
-    Row a of ``gains`` becomes P c, with ``innovations`` v and ``spreads`` f = c' P c + r.
+    Row a of ``gains`` becomes P c, with ``innovations`` v and ``spreads`` f = c' P c + r.  Where
+    little is left of P (a wide start) P - g g' / f loses digits; Joseph's form gives them back.
     """
     k = mean.shape[0]
     for a in range(m):
@@ -144,6 +148,18 @@ def update(mean, covariance, rotated, loadings, variances, m, innovations, sprea
             scaled = gain[i] / spread
             for j in range(k):
                 covariance[i, j] -= scaled * gain[j]
+        if spread > WIDE * variances[a] > 0.0:
+            for i in range(k):
+                along = 0.0
+                for j in range(k):
+                    along += covariance[i, j] * c[j]
+                along = (along - variances[a] * gain[i] / spread) / spread
+                for j in range(k):
+                    covariance[i, j] -= along * gain[j]
+            for i in range(k):
+                for j in range(i):
+                    covariance[i, j] = 0.5 * (covariance[i, j] + covariance[j, i])
+                    covariance[j, i] = covariance[i, j]
 
 
 @njit(cache=True)

@@ -218,10 +218,10 @@ def test_statistics_of_sequences_add_up(rng):
 
 def test_the_fit_reaches_the_maximum_that_a_general_optimizer_finds(rng):
     model, params, data = case(
-        rng, k=1, d=2, lengths=np.array([60]), missing=0.2, initial_covariance_type="zero",
+        rng, k=1, d=2, lengths=np.array([40]), missing=0.1, initial_covariance_type="zero",
         offsets="transition",
     )  # fmt: skip
-    end = climb(model, data, params, stopping=Stopping(1e-9, 20_000))
+    end = climb(model, data, params, stopping=Stopping(1e-5, 20_000))
 
     def loss(vector):
         try:
@@ -282,6 +282,19 @@ def test_noise_that_is_small_next_to_the_states_keeps_its_digits(rng):
     end = climb(model, data, model.start(data, np.ones((300, 1))), stopping=Stopping(0, 100))
     assert end.status == "max_iter"
     assert (np.diff(end.history.loglik) > -1e-8).all()
+
+
+def test_a_wide_start_of_a_level_loses_no_digits(rng):
+    model, params, data = case(
+        rng, k=1, d=2, missing=0.0, lengths=np.array([1]), initial_time=1,
+        initial_covariance_type="full",
+    )  # fmt: skip
+    params = replace(params, initial_covariance=np.array([[1e12]]))
+    _, run = model.smoothed(params, data, keep=True)
+    precision = params.observation.T @ np.linalg.solve(
+        params.observation_covariance, params.observation
+    )
+    assert run.covariances[0] == pytest.approx(1 / (precision + 1e-12), rel=1e-12)
 
 
 def test_a_change_of_the_state_s_basis_changes_no_likelihood(rng):

@@ -68,9 +68,8 @@ class Chart:
     @cached_property
     def basis(self) -> Array:
         """Orthonormal columns across the orbit, shape (free entries, n_parameters)."""
-        count = sum(block_size(self.centre, name, kind) for name, kind in self.types.items())
         if self.rank == 0:
-            return np.eye(count)
+            return np.eye(free_entries(self.centre, self.types))
         moves = gauge_moves(self.centre, self.types)
         tangent = [
             tangent_coordinates(self.centre, move, self.types, self.unconstrained) for move in moves
@@ -207,9 +206,13 @@ def gauge_rank(params: StateSpaceParams, types: dict[str, str]) -> int:
     moves = gauge_moves(params, types)
     if not moves or not types:
         return 0
-    tangent = np.column_stack([tangent_coordinates(params, m, types, True) for m in moves])
-    values = np.linalg.svd(tangent, compute_uv=False)
-    return int((values > 1e-7 * max(values.max(initial=0.0), 1e-300)).sum())
+    tangent = np.column_stack([np.concatenate([m[n].ravel() for n in types]) for m in moves])
+    return int(np.linalg.matrix_rank(tangent, rtol=RANK))
+
+
+def free_entries(params: StateSpaceParams, types: dict[str, str]) -> int:
+    """Number of free entries of all parameters."""
+    return sum(block_size(params, name, kind) for name, kind in types.items())
 
 
 def in_basis_of(params: StateSpaceParams, other: StateSpaceParams) -> Array:

@@ -24,7 +24,7 @@ from emlib.data import Sequences
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
 from emlib.models.posterior import EXACT, Posterior
-from emlib.models.state_space.chart import Chart, gauge_rank, in_basis_of
+from emlib.models.state_space.chart import Chart, free_entries, gauge_rank, in_basis_of
 from emlib.models.state_space.moments import (
     StateSpaceStats,
     initial_shift,
@@ -376,7 +376,8 @@ class StateSpaceModel(Model):
 
     def n_parameters(self, data: Sequences) -> int:
         """All free entries, less the dimension of the gauge that the held ones leave."""
-        return self._chart(self._generic(data.d), False).basis.shape[1]
+        chart = self._chart(self._generic(data.d), False)
+        return free_entries(chart.centre, chart.types) - chart.rank
 
     def pack(
         self,

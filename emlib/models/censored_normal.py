@@ -120,7 +120,7 @@ class CensoredNormalModel(Model):
     def e_step(
         self, params: CensoredNormalParams, data: Intervals, posterior: Posterior = EXACT
     ) -> CensoredSums:
-        if posterior is not EXACT:
+        if not posterior.is_exact:
             raise NotImplementedError(f"{self.family}: there are no classes to temper or to draw")
         origin = data.covariate_means
         lines = np.column_stack([params.intercept + params.coef @ origin, params.coef])

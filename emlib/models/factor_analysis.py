@@ -77,7 +77,7 @@ class FactorAnalysisModel(Model):
     def e_step(
         self, params: FactorAnalysisParams, data: Table, posterior: Posterior = EXACT
     ) -> FactorSums:
-        if posterior is not EXACT and (posterior.beta != 1.0 or posterior.rng is not None):
+        if not posterior.is_exact:
             raise NotImplementedError("factor_analysis has no latent classes to temper or draw")
         return self._mixture.e_step(_mixed(params), data)
 

@@ -13,6 +13,11 @@ class Posterior:
     beta: float = 1.0
     rng: np.random.Generator | None = None
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is the posterior itself, which every family has."""
+        return self.beta == 1.0 and self.rng is None
+
     def uniforms(self, n: int) -> np.ndarray:
         """One uniform a unit where the posterior is drawn from, else none."""
         return np.empty(0) if self.rng is None else self.rng.random(n)

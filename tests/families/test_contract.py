@@ -16,6 +16,7 @@ from emlib.errors import InvalidData
 from emlib.inference import observed_information
 from emlib.models.base import Degenerate
 from emlib.models.differences import STEP, gradient, hessian, natural_steps
+from emlib.models.posterior import HARD, sampled, tempered
 from tests.families.contract import rebuilt, with_values
 
 MODULES = [m.name for m in pkgutil.iter_modules(tests.families.__path__) if "case_" in m.name]
@@ -263,6 +264,22 @@ def test_the_posterior_belongs_to_the_e_step(family, seed):
     assert np.isfinite(posterior.completed).all()
     if posterior.responsibilities is not None:
         assert posterior.responsibilities.sum(axis=1) == pytest.approx(np.ones(data.n))
+
+
+@every_family
+def test_every_posterior_has_the_same_loglik_or_is_refused_in_words(family):
+    model, params, data = family.draw(np.random.default_rng(3))
+    exact = model.e_step(params, data)
+    assert model.e_step(params, data, tempered(1.0)).loglik == exact.loglik
+    refusals = []
+    for posterior in (tempered(0.5), HARD, sampled(np.random.default_rng(0))):
+        try:
+            stats = model.e_step(params, data, posterior)
+        except NotImplementedError as refusal:
+            refusals.append(str(refusal))
+            continue
+        assert stats.loglik == pytest.approx(exact.loglik, rel=1e-12, abs=1e-9)
+    assert all(model.family in text for text in refusals)
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ class MixtureHMMModel(HMMModel):
 
     def e_step(self, params: Any, data: Sequences, posterior: Posterior = EXACT) -> HMMStats:
         """See ``HMMModel.e_step``; the exact posterior only."""
-        if posterior.rng is not None or posterior.beta != 1.0:
+        if not posterior.is_exact:
             raise NotImplementedError(
                 "mixture_hmm has the exact posterior only: its latent classes are pairs of state "
                 "and component, and its chain sees states"

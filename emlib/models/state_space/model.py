@@ -191,7 +191,7 @@ class StateSpaceModel(Model):
     def e_step(
         self, params: StateSpaceParams, data: Sequences, posterior: Posterior = EXACT
     ) -> StateSpaceStats:
-        if posterior is not EXACT:
+        if not posterior.is_exact:
             raise NotImplementedError("state_space has no latent classes to temper or draw")
         return expectations(params, self.layout(data), self.integrate_missing_steps)
 

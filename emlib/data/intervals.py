@@ -105,11 +105,6 @@ class Intervals(Regression):
         return np.where(low, self.upper, np.where(high, self.values, middle))
 
     @cached_property
-    def design(self) -> NDArray[np.float64]:
-        """The design (1, covariates - their means), shape (n, 1 + p)."""
-        return np.column_stack([np.ones(self.n), self.covariates - self.covariate_means])
-
-    @cached_property
     def exact_fit(self) -> ExactFit:
         """What a normal regression needs of the exact cells, whatever its parameters."""
         parts = []

@@ -57,6 +57,11 @@ class Regression(Table):
         shift = self.weights[rows] @ (self.covariates[rows] - first)
         return first + shift / self.total_weight
 
+    @cached_property
+    def design(self) -> NDArray[np.float64]:
+        """The design (1, covariates - their means), shape (n, 1 + p)."""
+        return np.column_stack([np.ones(self.n), self.covariates - self.covariate_means])
+
 
 def checked_covariates(covariates: ArrayLike | None, n: int) -> NDArray[np.float64]:
     """Covariates as a finite array of n rows; none of them by default.

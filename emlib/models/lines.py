@@ -122,40 +122,46 @@ class LineSums:
 def poisson_step(
     totals: Array,
     cells: Array,
-    covariates: Array,
+    design: Array,
+    origin: Array,
     intercept: float,
     coef: Array,
     free: frozenset[str],
-) -> Array:
-    """Intercept and coefficients (1 + p,) after one Newton step of a Poisson regression.
+) -> tuple[float, Array]:
+    """Intercept and coefficients after one Newton step of a Poisson regression.
 
     The step is halved until the loglik, ``totals`` times log rates minus ``cells`` times rates,
-    is no lower.
+    is no lower; then the height of the line is the best there is, where it is free.
 
     Parameters
     ----------
     totals, cells : ndarray of shape (n,)
-        Weighted sums of counts, and weights, at each line of ``covariates`` (n, p).
+        Weighted sums of counts, and weights, at each row of the design.
+    design : ndarray of shape (n, 1 + p)
+        Centred at ``origin`` (p,).
     intercept, coef : float, ndarray of shape (p,)
     free : frozenset of str
         Of ``intercept`` and ``coef``.
     """
-    origin = cells @ covariates / cells.sum()
     moving = directions(free, origin)
-    design = centred_design(covariates, origin)
     line = np.concatenate([[intercept + coef @ origin], coef])
-    expected = cells * np.exp(design @ line)
-    slope = moving.T @ design.T @ (totals - expected)
-    curvature = moving.T @ (design.T * expected) @ design @ moving
+    log_rates = design @ line
+    expected = cells * np.exp(log_rates)
+    before = totals @ log_rates - expected.sum()
+    slope = moving.T @ ((totals - expected) @ design)
+    curvature = moving.T @ ((design.T * expected) @ design) @ moving
     step = moving @ np.linalg.lstsq(curvature, slope, rcond=None)[0]
-    before = totals @ (design @ line) - expected.sum()
+    total = expected.sum()
     for _ in range(HALVINGS):
         there = design @ (line + step)
         with np.errstate(over="ignore"):
-            after = totals @ there - cells @ np.exp(there)
-        if after >= before:
-            line = line + step
+            moved = cells @ np.exp(there)
+        if totals @ there - moved >= before:
+            line, total = line + step, moved
             break
         step = 0.5 * step
-    height = line[0] - line[1:] @ origin if "intercept" in free else intercept
-    return np.concatenate([[height], line[1:] if "coef" in free else coef])
+    if "coef" in free:
+        coef = line[1:]
+    if "intercept" in free:
+        intercept = float(line[0] - coef @ origin + np.log(totals.sum() / total))
+    return intercept, coef

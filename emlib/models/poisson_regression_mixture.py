@@ -56,7 +56,8 @@ class CountSums:
         Weight times responsibility, 0 for rows without a count.
     totals, seen : ndarray of shape (n, d)
         Counts, 0 where missing; and 1 where seen.
-    covariates : ndarray of shape (n, p)
+    design : ndarray of shape (n, 1 + p)
+        A column of ones, and the covariates about ``origin`` (p,).
     loglik, magnitude : float
         Observed-data loglik, and the sum of the rows' absolute logliks.
     """
@@ -64,16 +65,20 @@ class CountSums:
     shares: Array
     totals: Array
     seen: Array
-    covariates: Array
+    design: Array
+    origin: Array
     loglik: float
     magnitude: float
 
     def __add__(self, other: "CountSums") -> "CountSums":
+        turn = np.eye(1 + len(self.origin))
+        turn[0, 1:] = other.origin - self.origin
         return CountSums(
             np.concatenate([self.shares, other.shares]),
             np.concatenate([self.totals, other.totals]),
             np.concatenate([self.seen, other.seen]),
-            np.concatenate([self.covariates, other.covariates]),
+            np.concatenate([self.design, other.design @ turn]),
+            self.origin,
             self.loglik + other.loglik,
             self.magnitude + other.magnitude,
         )
@@ -139,7 +144,7 @@ class PoissonRegressionMixtureModel(Model):
         )  # fmt: skip
         totals = np.where(data.observed, data.values, 0.0)
         seen = data.observed.astype(np.float64)
-        return CountSums(shares, totals, seen, data.covariates, loglik, magnitude)
+        return CountSums(shares, totals, seen, data.design, origin, loglik, magnitude)
 
     def m_step(
         self,
@@ -153,26 +158,22 @@ class PoissonRegressionMixtureModel(Model):
         refuse_empty_component(counts)
         weights = counts / counts.sum() if "weights" in free else params.weights
         intercept, coef = params.intercept.copy(), params.coef.copy()
+        shares = np.ascontiguousarray(stats.shares.T)
         for k, j in np.ndindex(*intercept.shape):
-            cells = stats.shares[:, k] * stats.seen[:, j]
-            totals = stats.shares[:, k] * stats.totals[:, j]
-            if not totals.any() or not np.isfinite(intercept[k, j]):
-                if "intercept" in free:  # nothing but zeros: the rate is 0, whatever the slopes
-                    intercept[k, j] = -np.inf
-                continue
-            if "coef" in free and coef.shape[2]:
-                line = poisson_step(
-                    totals, cells, stats.covariates, float(intercept[k, j]), coef[k, j], free
-                )
-                intercept[k, j], coef[k, j] = line[0], line[1:]
-            if "intercept" in free:
-                rates = np.exp(intercept[k, j] + stats.covariates @ coef[k, j])
-                intercept[k, j] += np.log(totals.sum() / (cells @ rates))
+            cells, totals = shares[k] * stats.seen[:, j], shares[k] * stats.totals[:, j]
+            if totals.any() and np.isfinite(intercept[k, j]):
+                intercept[k, j], coef[k, j] = poisson_step(
+                    totals, cells, stats.design, stats.origin, float(intercept[k, j]), coef[k, j],
+                    free,
+                )  # fmt: skip
+            elif "intercept" in free:  # nothing but zeros: the rate is 0, whatever the slopes
+                intercept[k, j] = -np.inf
         return PoissonRegressionMixtureParams(weights, intercept, coef)
 
     def q(self, stats: CountSums, params: PoissonRegressionMixtureParams) -> float:
         total = float(xlogy(stats.shares.sum(axis=0), params.weights).sum())
-        log_rates = means_at(params, stats.covariates)
+        heights = params.intercept + params.coef @ stats.origin
+        log_rates = heights + np.einsum("np,kdp->nkd", stats.design[:, 1:], params.coef)
         for k in range(self.n_components):
             rates = np.exp(log_rates[:, k])
             above = np.where(stats.totals > 0, log_rates[:, k], 0.0)

@@ -129,12 +129,15 @@ class ZeroInflatedPoissonModel(Model):
         inflation, intercept, coef = params.inflation, params.intercept, params.coef
         exposed, structural = stats.exposed, stats.structural.sum(axis=0)
         if "coef" in free and coef.shape[1]:
+            weights = exposed.sum(axis=1)
+            origin = weights @ stats.tally.covariates / weights.sum()
+            design = centred_design(stats.tally.covariates, origin)
             columns = zip(stats.tally.totals.T, exposed.T, intercept, coef, strict=True)
-            lines = np.stack([
-                poisson_step(totals, cells, stats.tally.covariates, height, slopes, free)
+            lines = [
+                poisson_step(totals, cells, design, origin, height, slopes, free)
                 for totals, cells, height, slopes in columns
-            ])  # fmt: skip
-            intercept, coef = lines[:, 0], lines[:, 1:]
+            ]
+            intercept, coef = (np.array(part) for part in zip(*lines, strict=True))
         rates = np.exp(intercept + stats.tally.covariates @ coef.T)
         if "intercept" in free:
             gain = stats.tally.totals.sum(axis=0) / (exposed * rates).sum(axis=0)

@@ -16,7 +16,7 @@ from emlib.data import Intervals
 from emlib.errors import InvalidData
 from emlib.models.base import Degenerate, Model, Posteriors, Step, is_unconstrained
 from emlib.models.censored_existence import why_no_maximum
-from emlib.models.lines import directions, sampled_covariates
+from emlib.models.lines import LineSums, moved_sums, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.truncated import LOG_ROOT_TWO_PI, draw_truncated, truncated_moments
 
@@ -36,57 +36,24 @@ class CensoredNormalParams:
 
 @dataclass(frozen=True, eq=False)
 class CensoredSums:
-    """Sums over the cells of each column, of residuals from a reference regression.
+    """Sums of the expected residuals of each column, and of their expected squares.
 
     Attributes
     ----------
-    reference : CensoredNormalParams
-        The regression that residuals are taken from.
-    origin : ndarray of shape (p,)
-        Covariates are taken from here, so that the sums keep their digits far from zero.
-    gram : ndarray of shape (d, 1 + p, 1 + p)
-        Products of the design's lines (1, covariates - origin).
-    cross : ndarray of shape (d, 1 + p)
-        Design times expected residuals.
-    second : ndarray of shape (d,)
-        Expected squared residuals.
+    lines : LineSums
+        Of d lines.
     loglik, magnitude : float
         Observed-data loglik, and the sum of the rows' absolute logliks.
     """
 
-    reference: CensoredNormalParams
-    origin: Array
-    gram: Array
-    cross: Array
-    second: Array
+    lines: LineSums
     loglik: float
     magnitude: float
 
     def __add__(self, other: "CensoredSums") -> "CensoredSums":
-        # (1, z - o') is this matrix times (1, z - o)
-        turn = np.eye(len(self.origin) + 1)
-        turn[1:, 0] = other.origin - self.origin
-        turned = CensoredSums(
-            other.reference, self.origin, turn @ other.gram @ turn.T, other.cross @ turn.T,
-            other.second, other.loglik, other.magnitude,
-        )  # fmt: skip
-        cross, second = turned.about(self.reference)
         return CensoredSums(
-            self.reference, self.origin, self.gram + turned.gram, self.cross + cross,
-            self.second + second, self.loglik + other.loglik, self.magnitude + other.magnitude,
-        )  # fmt: skip
-
-    def about(self, params: CensoredNormalParams) -> tuple[Array, Array]:
-        """``cross`` and ``second`` of the residuals from another regression."""
-        slopes = params.coef - self.reference.coef
-        heights = params.intercept - self.reference.intercept + slopes @ self.origin
-        return moved_sums(self.gram, self.cross, self.second, np.column_stack([heights, slopes]))
-
-
-def moved_sums(gram: Array, cross: Array, second: Array, move: Array) -> tuple[Array, Array]:
-    """``cross`` and ``second`` of the residuals after each column's line has moved."""
-    moved = np.einsum("jab,jb->ja", gram, move)
-    return cross - moved, second - (move * (2.0 * cross - moved)).sum(axis=1)
+            self.lines + other.lines, self.loglik + other.loglik, self.magnitude + other.magnitude
+        )
 
 
 @dataclass(frozen=True)
@@ -141,9 +108,8 @@ class CensoredNormalModel(Model):
             second[j] += scales[j] ** 2 * (weights @ square)
             loglik += weights @ log_chance
             magnitude -= weights @ log_chance
-        return CensoredSums(
-            params, origin, data.gram, cross, second, float(loglik), float(magnitude)
-        )
+        sums = LineSums(params.intercept, params.coef, origin, data.gram, cross, second)
+        return CensoredSums(sums, float(loglik), float(magnitude))
 
     def m_step(
         self,
@@ -152,25 +118,18 @@ class CensoredNormalModel(Model):
         free: frozenset[str] | None = None,
     ) -> CensoredNormalParams:
         free = ALL if free is None else free
-        intercept, coef, scales = params.intercept, params.coef, params.scales
-        moving = directions(free, stats.origin)
-        if moving.shape[1]:
-            cross, _ = stats.about(params)
-            gram = moving.T @ stats.gram @ moving
-            move = np.linalg.solve(gram, (cross @ moving)[:, :, None])[:, :, 0] @ moving.T
-            coef = coef + move[:, 1:]
-            intercept = intercept + move[:, 0] - move[:, 1:] @ stats.origin
+        lines = stats.lines.about(params.intercept, params.coef).best(free)
+        scales = params.scales
         if "scales" in free:
-            _, second = stats.about(CensoredNormalParams(intercept, coef, scales))
-            if not (second > 0).all():
-                raise Degenerate(f"the scale of column {second.argmin()} collapsed")
-            scales = np.sqrt(second / stats.gram[:, 0, 0])
-        return CensoredNormalParams(intercept, coef, scales)
+            if not (lines.second > 0).all():
+                raise Degenerate(f"the scale of column {lines.second.argmin()} collapsed")
+            scales = np.sqrt(lines.second / lines.gram[:, 0, 0])
+        return CensoredNormalParams(lines.intercept, lines.coef, scales)
 
     def q(self, stats: CensoredSums, params: CensoredNormalParams) -> float:
-        _, second = stats.about(params)
-        counts = stats.gram[:, 0, 0]
-        return -float(counts @ np.log(params.scales) + 0.5 * (second / params.scales**2).sum())
+        lines = stats.lines.about(params.intercept, params.coef)
+        squares = (lines.second / params.scales**2).sum()
+        return -float(lines.gram[:, 0, 0] @ np.log(params.scales) + 0.5 * squares)
 
     def start(self, data: Intervals, responsibilities: Array) -> CensoredNormalParams:
         """Least squares on exact values, limits and midpoints of intervals."""

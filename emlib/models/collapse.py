@@ -13,6 +13,9 @@ from emlib.models.covariance import Covariance
 Array = NDArray[np.float64]
 
 DEGENERATE_RATIO = 1e-10
+NO_SIZE = 1e-20
+"""A variance below this share of its column's own is rounding: what it belongs to shrank onto
+values that are equal, or fit exactly."""
 TINY = np.finfo(float).tiny
 
 EMPTY_SHARE = 1e-10

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.models.base import Degenerate
+
 Array = NDArray[np.float64]
 
-SINGULAR = 1e-12
+SINGULAR = 1e-14
 """An eigenvalue of the scaled products of a design below this says that it is rank-deficient."""
 
 HALVINGS = 40
@@ -86,18 +88,15 @@ class LineSums:
         """The same sums of the residuals from other lines."""
         slopes = coef - self.coef
         move = np.column_stack([intercept - self.intercept + slopes @ self.origin, slopes])
-        moved = np.einsum("jab,jb->ja", self.gram, move)
-        second = self.second - (move * (2.0 * self.cross - moved)).sum(axis=1)
-        return replace(
-            self, intercept=intercept, coef=coef, cross=self.cross - moved, second=second
-        )
+        cross, second = moved_sums(self.gram, self.cross, self.second, move)
+        return replace(self, intercept=intercept, coef=coef, cross=cross, second=second)
 
     def best(self, free: frozenset[str]) -> "LineSums":
         """The same sums about their least-squares lines, ``intercept`` and ``coef`` as free.
 
         Raises
         ------
-        LinAlgError
+        Degenerate
             If the weighted rows of a line do not determine it.
         """
         moving = directions(free, self.origin)
@@ -105,10 +104,10 @@ class LineSums:
             return self
         gram = moving.T @ self.gram @ moving
         sizes = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
-        if not (sizes > 0).all():
-            raise np.linalg.LinAlgError("a direction without size")
-        scaled = gram / (sizes[:, :, None] * sizes[:, None, :])
-        np.linalg.cholesky(scaled - SINGULAR * np.eye(moving.shape[1]))
+        safe = np.where(sizes > 0, sizes, 1.0)
+        scaled = gram / (safe[:, :, None] * safe[:, None, :])
+        if not (sizes > 0).all() or np.linalg.eigvalsh(scaled).min() < SINGULAR:
+            raise Degenerate("the rows of a line do not determine it")
         step = np.linalg.solve(scaled, (self.cross @ moving / sizes)[:, :, None])[:, :, 0] / sizes
         move = step @ moving.T
         intercept, coef = self.intercept, self.coef
@@ -117,6 +116,12 @@ class LineSums:
         if "coef" in free:
             coef = coef + move[:, 1:]
         return self.about(intercept, coef)
+
+
+def moved_sums(gram: Array, cross: Array, second: Array, move: Array) -> tuple[Array, Array]:
+    """``cross`` and ``second`` of ``LineSums`` after the lines moved, in the centred design."""
+    moved = np.einsum("jab,jb->ja", gram, move)
+    return cross - moved, second - (move * (2.0 * cross - moved)).sum(axis=1)
 
 
 def poisson_step(

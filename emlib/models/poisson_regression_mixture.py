@@ -22,7 +22,7 @@ from emlib.models.checks import check_positive_integer
 from emlib.models.collapse import refuse_empty_component
 from emlib.models.lines import poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior, draw_labels
-from emlib.models.regression_mixture import (
+from emlib.models.regressions import (
     check_design,
     line_error,
     lines_at,

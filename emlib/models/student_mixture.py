@@ -17,7 +17,7 @@ from scipy.special import xlogy
 
 from emlib.data import Table
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.collapse import check_collapse, refuse_empty_component
+from emlib.models.collapse import NO_SIZE, check_collapse, refuse_empty_component
 from emlib.models.covariance import Covariance
 from emlib.models.dofs import (
     DofSetting,
@@ -39,9 +39,6 @@ from emlib.models.simplex import log
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
-
-NO_SIZE = 1e-20
-"""A scatter below this share of its column's variance has shrunk onto equal values."""
 
 
 @dataclass(frozen=True, eq=False)

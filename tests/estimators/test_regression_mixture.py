@@ -195,6 +195,23 @@ def test_data_that_determine_no_line_are_refused_with_the_reason(x, y, words):
         RegressionMixture(2).fit(x, y)
 
 
+@pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-5])
+def test_a_nearly_collinear_design_is_solved_to_many_digits(rng, apart):
+    x = rng.normal(size=(60, 1))
+    y = x[:, 0] + rng.normal(size=60)
+    design = np.column_stack([x, x + apart * rng.normal(size=(60, 1))])
+    centred = np.column_stack([np.ones(60), design - design.mean(axis=0)])
+    fitted = centred @ np.linalg.lstsq(centred, y, rcond=None)[0]
+    assert RegressionMixture().fit(design, y).predict(design) == pytest.approx(fitted, abs=1e-9)
+
+
+def test_a_design_that_leaves_no_digits_is_refused(rng):
+    x = rng.normal(size=(60, 1))
+    design = np.column_stack([x, x + 1e-8 * rng.normal(size=(60, 1))])
+    with pytest.raises(InvalidData, match="rank 2, less than the 3"):
+        RegressionMixture().fit(design, rng.normal(size=60))
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

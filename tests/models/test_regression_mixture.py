@@ -180,7 +180,7 @@ def test_a_component_whose_rows_share_their_covariates_has_no_line(rng):
         np.full(2, np.inf),
     )  # fmt: skip
     stats = model.e_step(params, data)
-    with pytest.raises(Degenerate, match="do not determine its line"):
+    with pytest.raises(Degenerate, match="do not determine it"):
         model.m_step(stats, params)
 
 

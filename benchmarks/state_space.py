@@ -22,7 +22,7 @@ from benchmarks.side_by_side import Comparison, holed
 from emlib import LinearGaussianStateSpace
 from emlib.models.state_space import StateSpaceModel, StateSpaceParams
 
-ITERATIONS = 2
+ITERATIONS = 5
 PASSES = 10
 NAMES = {
     "transition": "transition_matrices",

@@ -77,6 +77,30 @@ def test_smoothed_moments_are_those_of_one_big_normal(rng, settings):
         assert run.completed[rows].ravel() == pytest.approx(mean[n * k :], abs=1e-12)
 
 
+@pytest.mark.parametrize("settings", SETTINGS[:3])
+def test_recursions_that_have_come_to_rest_are_those_of_one_big_normal(rng, settings):
+    """Long stretches with the same cells observed, where covariances are not computed again."""
+    model, params, data = case(rng, d=2, missing=0.0, lengths=np.array([150]), **settings)
+    values = data.values.copy()
+    values[60:63], values[63:110, 0] = np.nan, np.nan
+    data = model.view(values)
+    layout, run = model.smoothed(params, data, keep=True)
+    k, n = model.n_states, 150 + layout.lead
+    mean, covariance = conditional(params, values, model.initial_time)
+    assert run.means.ravel() == pytest.approx(mean[: n * k], abs=1e-11)
+    blocks = covariance[: n * k, : n * k].reshape(n, k, n, k)
+    assert run.covariances == pytest.approx(blocks[np.arange(n), :, np.arange(n)], abs=1e-11)
+    assert run.completed.ravel() == pytest.approx(mean[n * k :], abs=1e-11)
+    points = [
+        model.unpack(model.pack(params, "unconstrained") * factor, params, "unconstrained")
+        for factor in (1.0, 0.9)
+    ]
+    stats = model.e_step(params, data)
+    found = np.diff([model.q(stats, point) for point in points])
+    wanted = np.diff([expected_complete_loglik(model, params, point, data) for point in points])
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_filtered_moments_are_those_given_the_past_and_the_present(rng, settings):
     model, params, data = case(rng, **settings)

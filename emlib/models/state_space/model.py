@@ -352,7 +352,7 @@ class StateSpaceModel(Model):
         self, params: StateSpaceParams, lengths: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[Array, Array]:
         """Draw sequences; returns their steps (n, d) and states (n, k)."""
-        from emlib.kernels.kalman import follow
+        from emlib.kernels.states import follow
 
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         n, k, d = int(offsets[-1]), self.n_states, len(params.observation)

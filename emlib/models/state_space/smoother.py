@@ -115,17 +115,17 @@ def smoothed(
     keep: bool = False,
 ) -> Smoothed:
     """Smooth the ``wanted`` sequences; covariances of single states only where ``keep``."""
-    from emlib.kernels.kalman import smooth_pass
+    from emlib.kernels.kalman_smoother import smooth_pass
 
     data = layout.data
     run, factors = predicted(params, layout, wanted, scales)
-    means, covariances, logliks, sizes, _ = run
+    means, covariances, steady, logliks, sizes, _ = run
     rotation, loadings, variances, _, diagonal = factors
     completed, shocks, step_covariances, pairs, initial = smooth_pass(
         data.values, data.offsets, wanted, data.unit_weights, layout.lead, data.pattern_of_row,
         data.columns_of_pattern, data.observed_counts, np.ascontiguousarray(params.transition),
         np.ascontiguousarray(params.transition_covariance), params.observation_offset,
-        rotation, loadings, variances, diagonal, means, covariances, keep,
+        rotation, loadings, variances, diagonal, means, covariances, steady, keep,
     )  # fmt: skip
     return Smoothed(
         means, covariances, logliks, sizes, completed, shocks, step_covariances, pairs, initial,
@@ -137,7 +137,7 @@ def expectations(
     params: StateSpaceParams, layout: Layout, count_missing_steps: bool
 ) -> StateSpaceStats:
     """The E-step: Shumway and Stoffer (1982), section 3, and their book's for missing cells."""
-    from emlib.kernels.kalman import error_covariances
+    from emlib.kernels.states import error_covariances
 
     data, wanted = layout.data, layout.informative
     run = smoothed(params, layout, wanted, data.roughness)
@@ -188,7 +188,7 @@ def expectations(
 def _sums(
     left: Array, right: Array, weights: Array, kinds: NDArray[Any], reference: Array
 ) -> ComponentSums:
-    from emlib.kernels.kalman import centred_products
+    from emlib.kernels.states import centred_products
 
     both = np.tile(reference, (2, 1))
     counts, first, second = centred_products(left, right, weights, kinds, both)

@@ -33,7 +33,7 @@ def principal_components(data: Sequences, k: int, held: dict[str, Array]) -> Sta
         Number of states.
     held : dict of str to ndarray
     """
-    from emlib.kernels.kalman import interpolated
+    from emlib.kernels.states import interpolated
 
     means, variances = data.column_moments
     scale = np.sqrt(np.where(variances > 0, variances, 1.0))

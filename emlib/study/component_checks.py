@@ -99,6 +99,8 @@ def _check_type(place: Place, value: Any, kind: Any, mistakes: Mistakes) -> None
 
 
 def _has_infinite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_infinite, value.values()))
     if isinstance(value, list):
         return any(map(_has_infinite, value))
     return isinstance(value, float) and not math.isfinite(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from emlib.models import FAMILIES
 from emlib.study.checks import checked_study
 from emlib.study.files import read_table
 from emlib.study.grid import entries, load_study, planned_blocks
@@ -41,6 +42,12 @@ def test_a_study_is_named_after_its_file_and_is_sound(path, monkeypatch):
     assert families(study) == {model["family"] for model in study["models"].values()}
     (line,) = (line for line in README.splitlines() if f"({path.name})" in line)
     assert set(re.findall(r"`(\w+)`", line)) >= families(study) - {"gaussian_mixture"}
+
+
+def test_every_family_is_in_a_study(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    found = set().union(*(families(checked_study(path)) for path in STUDIES))
+    assert found == set(FAMILIES)
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

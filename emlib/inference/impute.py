@@ -71,7 +71,8 @@ class Imputer:
                 raise ValueError(f"proper: {failures} bootstrap refits collapsed")
 
     def _normal(self, rng: np.random.Generator) -> Iterator[Any]:
-        information = observed_information(self.model, self.fitted, self.params)
+        params = self.model.settled(self.params, self.model.e_step(self.params, self.fitted))
+        information = observed_information(self.model, self.fitted, params)
         if information.null_dimension or not information.is_maximum:
             raise ValueError(
                 "proper: 'normal' needs a positive definite information; use 'bootstrap'"
@@ -80,4 +81,4 @@ class Imputer:
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         while True:
             moved = information.at + root @ rng.standard_normal(len(values))
-            yield self.model.unpack(moved, self.params, "unconstrained")
+            yield self.model.unpack(moved, params, "unconstrained")

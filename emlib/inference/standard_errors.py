@@ -101,19 +101,26 @@ def _reasons(
         reasons[along.max(axis=1) > MOVES * sizes] = "not_identified"
     frozen = ~information.free
     if frozen.any():
-        reasons[_touched(model, params, information.at, frozen)] = "boundary"
+        still = sizes == 0.0
+        reasons[_touched(model, params, information.at, frozen, still)] = "boundary"
     return reasons
 
 
-def _touched(model: Model, params: Any, at: Array, frozen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Reported quantities that move when a boundary coordinate comes inside."""
+def _touched(
+    model: Model, params: Any, at: Array, frozen: NDArray[np.bool_], still: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Reported quantities that lie on the boundary themselves.
+
+    They come off it when a boundary coordinate comes inside, or move so and in no other way, as a
+    probability of one; others move a little, such as those that sum to one with them.
+    """
     here = flatten(model.functionals(params))[0]
     inside = at.copy()
     inside[frozen] = np.sign(np.nan_to_num(at[frozen], nan=-1.0, posinf=1.0, neginf=-1.0)) * 20.0
     there = flatten(model.functionals(model.unpack(inside, params, "unconstrained")))[0]
     finite = np.where(np.isfinite(here), here, 0.0)
-    moved = np.abs(there - finite) > 1e-12 * np.maximum(np.abs(finite), 1e-12)
-    return np.asarray(moved | ~np.isfinite(here))
+    share = np.abs(there - finite) / np.maximum(np.abs(finite), 1e-12)
+    return np.asarray((share > MOVES) | (still & (share > 1e-12)) | ~np.isfinite(here))
 
 
 def flatten(named: dict[str, Any]) -> tuple[Array, dict[str, Any]]:

@@ -26,12 +26,9 @@ from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrain
 from emlib.models.checks import refuse_negative
 from emlib.models.latent_cells import LatentCells, ratio
 from emlib.models.posterior import EXACT, Posterior
-from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.simplex import pack_simplex, unpack_simplex, vanishing_shares, without
 
 Array = NDArray[np.float64]
-
-VANISHING = 0.1
-"""A probability whose expected count is below this, and shrinks, is on its way to zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,10 +218,23 @@ class GroupedMultinomialModel(Model):
 
     def diagnose(self, params: GroupedMultinomialParams, stats: LatentCounts) -> Diagnosis:
         """``boundary``: a probability is zero, or on its way there."""
-        used = stats.counts @ self.cells.exponents
-        sums = np.concatenate([np.full(u.size, u.sum()) for u in self.cells.cut(used)])
-        vanishing = (used < VANISHING) & (used < params.theta * sums * (1.0 - 1e-6))
-        return Diagnosis(("boundary",) if (vanishing | (params.theta == 0)).any() else ())
+        gone = any(gone.any() for _, gone in self._vanishing(params, stats))
+        return Diagnosis(("boundary",) if gone or (params.theta == 0).any() else ())
+
+    def settled(
+        self, params: GroupedMultinomialParams, stats: LatentCounts
+    ) -> GroupedMultinomialParams:
+        """Probabilities on their way to zero at zero."""
+        blocks = [without(*pair) for pair in self._vanishing(params, stats)]
+        return GroupedMultinomialParams(np.concatenate(blocks))
+
+    def _vanishing(
+        self, params: GroupedMultinomialParams, stats: LatentCounts
+    ) -> list[tuple[Array, NDArray[np.bool_]]]:
+        """Each block of theta, and which of it are on their way to zero."""
+        used = self.cells.cut(stats.counts @ self.cells.exponents)
+        pairs = zip(self.cells.cut(params.theta), used, strict=True)
+        return [(block, vanishing_shares(counts, block)) for block, counts in pairs]
 
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
         return "theta" in truth

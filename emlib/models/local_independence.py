@@ -17,15 +17,10 @@ from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step
 from emlib.models.checks import check_positive_integer, refuse_empty, refuse_few
 from emlib.models.collapse import refuse_empty_component
 from emlib.models.posterior import EXACT, Posterior, draw_labels
-from emlib.models.simplex import log
+from emlib.models.simplex import log, vanishing
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-VANISHING = 0.1
-"""A parameter whose expected count is below this, and shrinks, is on its way to zero."""
-
-SHRINKS = 1.0 - 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +137,7 @@ class LocalIndependence(Model):
 
     def _vanishing(self, params: Any, stats: ClassSums) -> Any:
         """Where a probability or rate is on its way to zero, in the shape of its sums."""
-        expected, exposure, old = self._against_zero(stats.cells, params)
-        return (expected < VANISHING) & (expected < SHRINKS * old * exposure)
+        return vanishing(*self._against_zero(stats.cells, params))
 
     @abstractmethod
     def _check_cells(self, data: Discrete) -> None:

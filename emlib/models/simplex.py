@@ -10,6 +10,36 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+VANISHING = 0.1
+"""A parameter whose expected count is below this, and shrinks, is on its way to zero."""
+
+SHRINKS = 1.0 - 1e-6
+
+
+def vanishing(expected: Array, exposure: Array, current: Array) -> NDArray[np.bool_]:
+    """Probabilities or rates on their way to zero.
+
+    Parameters
+    ----------
+    expected, exposure : ndarray
+        Expected counts behind each parameter, and what they are counts of: the M-step's parameter
+        is their ratio.
+    current : ndarray
+        The parameters that they are expected under.
+    """
+    return np.asarray((expected < VANISHING) & (expected < SHRINKS * current * exposure))
+
+
+def vanishing_shares(counts: Array, p: Array) -> NDArray[np.bool_]:
+    """Probabilities (..., K) on their way to zero, from the expected counts behind them."""
+    return vanishing(counts, counts.sum(axis=-1, keepdims=True), p)
+
+
+def without(p: Array, gone: NDArray[np.bool_]) -> Array:
+    """Probabilities (..., K) with those ``gone`` at zero."""
+    kept = np.where(gone, 0.0, p)
+    return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
+
 
 def log(probabilities: Array) -> Array:
     """Natural log with log 0 = -inf."""

@@ -14,7 +14,7 @@ from emlib.data import Sequences, Table
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis
 from emlib.models.checks import check_positive_integer
-from emlib.models.hmm.chain import BOUNDARY, shares_of
+from emlib.models.hmm.chain import BOUNDARY, settled_shares, shares_of
 from emlib.models.hmm.counts import check_whole
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
@@ -109,9 +109,13 @@ class Categorical(Emission):
         return symbols[:, None]
 
     def diagnose(self, params: Any, sums: SymbolCounts) -> Diagnosis:
-        """``boundary``: a probability of 0."""
-        flags = ("boundary",) if params.emissionprob.min() < BOUNDARY else ()
+        """``boundary``: a probability of 0, or on its way there."""
+        zero = settled_shares(sums.counts, params.emissionprob) == 0
+        flags = ("boundary",) if zero.any() else ()
         return Diagnosis(flags, smallest_component=float(sums.counts.sum(axis=1).min()))
+
+    def settled(self, params: Any, sums: SymbolCounts) -> dict[str, Array]:
+        return {"emissionprob": settled_shares(sums.counts, params.emissionprob)}
 
     def parameter_error(self, params: Any, truth: dict[str, Any]) -> float:
         probabilities = np.asarray(truth["emissionprob"])

@@ -17,7 +17,7 @@ from emlib.models.checks import check_positive_integer
 from emlib.models.hmm.stationary import maximize_tied, stationary_distribution
 from emlib.models.posterior import Posterior
 from emlib.models.scratch import scratch
-from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.models.simplex import log, pack_simplex, unpack_simplex, vanishing_shares, without
 
 Array = NDArray[np.float64]
 
@@ -164,6 +164,13 @@ class Chain:
         first = weights @ r[data.offsets[:-1]] + 1.0 / k
         return first / first.sum(), transmat
 
+    def settled(self, sums: ChainSums, params: Any) -> tuple[Array, Array]:
+        """Initial and transition probabilities, those on their way to zero at zero."""
+        transmat = settled_shares(sums.transitions, params.transmat)
+        if self.tied:
+            return stationary_distribution(transmat), transmat
+        return settled_shares(sums.initial, params.startprob), transmat
+
     def pack(self, params: Any, unconstrained: bool, around: Any) -> Array:
         """Coordinates of the probabilities that move of their own."""
         transmat = pack_simplex(params.transmat, unconstrained, around.transmat, BOUNDARY)
@@ -268,6 +275,11 @@ def shares_of(counts: Array, current: Array) -> Array:
     totals = counts.sum(axis=-1, keepdims=True)
     safe = np.where(totals > 0, totals, 1.0)
     return np.asarray(np.where(totals > 0, counts / safe, current))
+
+
+def settled_shares(counts: Array, p: Array) -> Array:
+    """Probabilities with those on their way to zero at zero, and those next to it."""
+    return without(p, (p < BOUNDARY) | vanishing_shares(counts, p))
 
 
 def _smooth(

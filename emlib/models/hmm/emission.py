@@ -94,6 +94,10 @@ class Emission(ABC):
         """Flags of its own, beside those of probabilities at 0."""
         return Diagnosis()
 
+    def settled(self, params: Any, sums: Any) -> dict[str, Array]:
+        """Its arrays, what is on its way to zero there; see ``Model.settled``."""
+        return {name: getattr(params, name) for name in self.names}
+
     def from_truth(self, truth: dict[str, Any]) -> dict[str, Array]:
         """A generator's arrays as its own."""
         return {name: np.asarray(truth[name], dtype=float) for name in self.names}

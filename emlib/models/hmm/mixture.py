@@ -12,7 +12,7 @@ from scipy.special import xlogy
 from emlib.data import Sequences, Table
 from emlib.models.base import Diagnosis
 from emlib.models.checks import check_positive_integer, refuse_constant
-from emlib.models.hmm.chain import BOUNDARY, padded_width, shares_of
+from emlib.models.hmm.chain import BOUNDARY, padded_width, settled_shares, shares_of
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.gaussian import (
     Gaussian,
@@ -132,8 +132,14 @@ class Mixture(Emission):
     def diagnose(self, params: Any, sums: ComponentSums) -> Diagnosis:
         """As Gaussian mixtures, and ``boundary`` for a weight of 0."""
         found = self.components.diagnose(self.flat(params), sums)
-        flags = ("boundary",) if params.weights.min() < BOUNDARY else ()
+        zero = self.settled(params, sums)["weights"] == 0
+        flags = ("boundary",) if zero.any() else ()
         return Diagnosis(flags + found.flags, found.eigenvalue_ratio, found.smallest_component)
+
+    def settled(self, params: Any, sums: ComponentSums) -> dict[str, Array]:
+        counts = sums.counts.reshape(params.weights.shape)
+        weights = settled_shares(counts, params.weights)
+        return {"weights": weights, "means": params.means, "covars": params.covars}
 
     def from_truth(self, truth: dict[str, Any]) -> dict[str, Array]:
         d = np.shape(truth["means"])[-1]

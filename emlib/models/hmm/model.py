@@ -16,7 +16,7 @@ from emlib.data import Sequences, Table
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
 from emlib.models.checks import refuse_empty
-from emlib.models.hmm.chain import BOUNDARY, Chain, ChainSums, Smoothed, StepDensities, padded_width
+from emlib.models.hmm.chain import Chain, ChainSums, Smoothed, StepDensities, padded_width
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.stationary import stationary_distribution
 from emlib.models.posterior import EXACT, Posterior
@@ -205,13 +205,18 @@ class HMMModel(Model):
     def diagnose(self, params: Any, stats: HMMStats) -> Diagnosis:
         """``boundary``: a probability of the chain or the emission at 0; and the emission's."""
         found = self.emission.diagnose(params, stats.emission)
-        probabilities = (
-            [params.transmat] if self.chain.tied else [params.transmat, params.startprob]
-        )
-        if min(p.min() for p in probabilities) < BOUNDARY:
+        startprob, transmat = self.chain.settled(stats.chain, params)
+        if min(transmat.min(), 1.0 if self.chain.tied else startprob.min()) == 0:
             flags = tuple(sorted({*found.flags, "boundary"}))
             return Diagnosis(flags, found.eigenvalue_ratio, found.smallest_component)
         return found
+
+    def settled(self, params: Any, stats: HMMStats) -> Any:
+        """Probabilities and rates on their way to zero at zero."""
+        startprob, transmat = self.chain.settled(stats.chain, params)
+        return self.params_type(
+            startprob, transmat, **self.emission.settled(params, stats.emission)
+        )
 
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
         names = {"startprob", "transmat", *self.emission.names}

@@ -16,7 +16,7 @@ from emlib.models.hmm.counts import check_whole, column_moments
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
-from emlib.models.simplex import log
+from emlib.models.simplex import log, vanishing
 
 Array = NDArray[np.float64]
 
@@ -102,9 +102,14 @@ class Poisson(Emission):
         return rng.poisson(params.rates[states]).astype(np.float64)
 
     def diagnose(self, params: Any, sums: PoissonSums) -> Diagnosis:
-        """``boundary``: a rate of 0."""
-        flags = ("boundary",) if (params.rates == 0).any() else ()
+        """``boundary``: a rate of 0, or on its way there."""
+        zero = self.settled(params, sums)["rates"] == 0
+        flags = ("boundary",) if zero.any() else ()
         return Diagnosis(flags, smallest_component=float(sums.exposures.max(axis=1).min()))
+
+    def settled(self, params: Any, sums: PoissonSums) -> dict[str, Array]:
+        gone = vanishing(sums.totals, sums.exposures, params.rates)
+        return {"rates": np.where(gone, 0.0, params.rates)}
 
     def parameter_error(self, params: Any, truth: dict[str, Any]) -> float:
         rates = np.asarray(truth["rates"])

@@ -1,5 +1,8 @@
 """Errors that a user can act on: what was found, what is allowed, and where."""
 
+from numbers import Integral
+from typing import Any
+
 
 class EmlibError(Exception):
     """Base of every error that emlib raises on purpose; the command line shows only its text."""
@@ -15,3 +18,14 @@ class InvalidData(EmlibError, ValueError):
 
 class StoreError(EmlibError):
     """A stored file is damaged, or two finished fits of one identity disagree."""
+
+
+def require_count(name: str, value: Any) -> None:
+    """Refuse what is not 1, 2, 3, ...
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}: {value!r} is not a positive integer")

@@ -8,6 +8,7 @@ Peel 2000, section 2.11).  Unlike relative change, the bound is in nats and unit
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Stopping:
     max_iter: int = 1000
 
     def __post_init__(self) -> None:
-        if not (self.tol >= 0 and math.isfinite(self.tol)):
+        if not isinstance(self.tol, Real) or not (self.tol >= 0 and math.isfinite(self.tol)):
             raise ValueError(f"tol: {self.tol!r} is not a finite number of nats >= 0")
-        if self.max_iter < 0:
-            raise ValueError(f"max_iter: {self.max_iter!r} is negative")
+        if not isinstance(self.max_iter, Integral) or self.max_iter < 0:
+            raise ValueError(f"max_iter: {self.max_iter!r} is not an integer >= 0")
 
     def met(self, objective: Sequence[float], rounding: float) -> bool:
         """Whether the history says that less than ``tol`` is left to gain."""

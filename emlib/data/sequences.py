@@ -77,7 +77,7 @@ class Sequences(Table):
 
     def reweighted(self, unit_weights: NDArray[np.float64]) -> "Sequences":
         """The same sequences with other weights, one a sequence."""
-        weights = checked_weights(unit_weights, self.n_sequences)
+        weights = checked_weights(unit_weights, self.n_sequences, "sequence")
         return replace(self, weights=np.repeat(weights, self.lengths))
 
     @cached_property

@@ -170,12 +170,12 @@ class Table:
         return int(self.canonical_order[min(int(position), len(cumulative) - 1)])
 
 
-def checked_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64]:
+def checked_weights(weights: ArrayLike | None, n: int, unit: str = "row") -> NDArray[np.float64]:
     if weights is None:
         return np.ones(n)
     w = np.ascontiguousarray(weights, dtype=np.float64)
     if w.shape != (n,):
-        raise InvalidData(f"weights of shape {w.shape}: one weight a row is ({n},)")
+        raise InvalidData(f"weights of shape {w.shape}: one weight a {unit} is ({n},)")
     if not np.isfinite(w).all() or (w < 0).any() or w.sum() == 0:
         raise InvalidData("weights must be finite, not negative, and not all zero")
     return w

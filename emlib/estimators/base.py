@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from emlib.algorithms import Climb, Stopping, climb, make_algorithm
 from emlib.algorithms.em import EM
-from emlib.errors import InvalidData
+from emlib.errors import InvalidData, require_count
 from emlib.inference import Imputer, StandardErrors, bootstrap_errors, information_errors
 from emlib.inits import Given, Init, make_init
 from emlib.models import Degenerate, Model
@@ -258,8 +258,7 @@ class EMEstimator(BaseEstimator):
             The rows, and their components or states (None where the family has none).
         """
         self._check_fitted()
-        if n_samples < 1:
-            raise ValueError(f"n_samples: {n_samples!r} is not positive")
+        require_count("n_samples", n_samples)
         rng = np.random.default_rng(self.random_state)
         return self._model.sample(self.params_, n_samples, rng)
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from emlib.data import Intervals
 from emlib.estimators.covariates import CovariateEstimator
@@ -120,17 +120,44 @@ class CensoredNormal(CovariateEstimator):
         upper = extras.get("upper")
         if upper is None and self.lower_limit is None and self.upper_limit is None:
             return super()._view(X, reset, sample_weight, **extras)
+        self._check_extras(extras)
+        single = getattr(X, "dtype", None) == np.float32
         low = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
-        low, high = self._limited(low, low if upper is None else np.asarray(upper, np.float64))
+        high = low if upper is None else np.asarray(upper, dtype=np.float64)
+        limits = self._limits(low.shape[1], np.float32 if single else np.float64)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, low, dtype=np.float64)
+        low, high = _limited(low, high, *limits)
         return Intervals.from_ends(low, high, extras.get("covariates"), sample_weight)
 
-    def _limited(self, low: Array, high: Array) -> tuple[Array, Array]:
-        """Open the intervals of the exact cells that reach a detection limit."""
-        exact, values = low == high, low
-        if self.lower_limit is not None:
-            below = exact & (values <= self.lower_limit)
-            low, high = np.where(below, -np.inf, low), np.where(below, self.lower_limit, high)
-        if self.upper_limit is not None:
-            above = exact & (values >= self.upper_limit)
-            low, high = np.where(above, self.upper_limit, low), np.where(above, np.inf, high)
-        return low, high
+    def _limits(self, d: int, dtype: Any) -> list[Array]:
+        """Lower and upper limits of the columns (d,), infinite where there are none.
+
+        They are rounded as the data are, so that values that were set to a limit reach it.
+        """
+        limits = []
+        for name, none in (("lower_limit", -np.inf), ("upper_limit", np.inf)):
+            given = getattr(self, name)
+            try:
+                limit = np.asarray(none if given is None else given, dtype=np.float64)
+            except (TypeError, ValueError):
+                limit = np.array(np.nan)
+            if limit.shape not in ((), (d,)) or np.isnan(limit).any():
+                raise ValueError(
+                    f"{name}: {given!r} is not a number, or one for each of {d} columns"
+                )
+            limits.append(np.broadcast_to(limit.astype(dtype).astype(np.float64), d))
+        lower, upper = limits
+        if (lower >= upper).any():
+            raise ValueError(
+                f"lower_limit: {self.lower_limit!r} is not below upper_limit: {self.upper_limit!r}"
+            )
+        return limits
+
+
+def _limited(low: Array, high: Array, lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Open the intervals of the exact cells that reach a detection limit."""
+    exact, values = low == high, low
+    below, above = exact & (values <= lower), exact & (values >= upper)
+    low, high = np.where(below, -np.inf, low), np.where(below, lower, high)
+    return np.where(above, upper, low), np.where(above, np.inf, high)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emlib.errors import require_count
 from emlib.estimators.base import _entropy
 from emlib.estimators.table import TableEstimator
 
@@ -35,7 +36,6 @@ class CovariateEstimator(TableEstimator):
             The rows, and zeros: there are no components.
         """
         self._check_fitted()
-        if n_samples < 1:
-            raise ValueError(f"n_samples: {n_samples!r} is not positive")
+        require_count("n_samples", n_samples)
         rng = np.random.default_rng(_entropy(self.random_state))
         return self._model.sample(self.params_, n_samples, rng, covariates)  # type: ignore[call-arg]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.errors import require_count
 from emlib.estimators.base import _entropy
 from emlib.estimators.table import TableEstimator
 from emlib.models.grouped_multinomial import GroupedMultinomialModel
@@ -102,8 +103,8 @@ class GroupedMultinomial(TableEstimator):
             The rows, and the latent cell that most of each row's counts come from.
         """
         self._check_fitted()
-        if n_samples < 1 or total < 1:
-            raise ValueError(f"n_samples, total: {n_samples!r}, {total!r} are not both positive")
+        require_count("n_samples", n_samples)
+        require_count("total", total)
         rng = np.random.default_rng(_entropy(self.random_state))
         return self._model.sample(self.params_, n_samples, rng, total)  # type: ignore[call-arg]
 

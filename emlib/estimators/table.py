@@ -101,16 +101,19 @@ class TableEstimator(DensityMixin, EMEstimator):
     def _view(
         self, X: ArrayLike, reset: bool, sample_weight: ArrayLike | None = None, **extras: Any
     ) -> Any:
+        self._check_extras(extras)
+        X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        return self._make_model().view(X, sample_weight, **extras)
+
+    def _check_extras(self, extras: dict[str, Any]) -> None:
         unknown = set(extras) - set(self._extras)
         if unknown:
             allowed = ", ".join(self._extras) or "nothing"
             raise TypeError(
                 f"{sorted(unknown)[0]!r}: {type(self).__name__} reads {allowed} beside X"
             )
-        X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        return self._make_model().view(X, sample_weight, **extras)
 
     def _posterior(self, X: ArrayLike, **extras: Any) -> Posteriors:
         self._check_fitted()

@@ -11,7 +11,7 @@ import numpy as np
 
 from emlib.algorithms.climb import climb
 from emlib.algorithms.stopping import Stopping
-from emlib.errors import EmlibError
+from emlib.errors import EmlibError, require_count
 from emlib.inference.standard_errors import StandardErrors, flatten, unflatten, unreported
 from emlib.models.base import Degenerate, Model
 
@@ -45,6 +45,7 @@ def bootstrap_errors(
     ValueError
         If fewer than two refits came to a sound end.
     """
+    require_count("n_resamples", n_resamples)
     estimates = model.functionals(params)
     _, shapes = flatten(estimates)
     draws = refits(model, data, params, rng, stopping)
@@ -52,8 +53,10 @@ def bootstrap_errors(
     sound = [flatten(model.functionals(end))[0] for end in ends if end is not None]
     if len(sound) < 2:
         raise ValueError(f"n_resamples: only {len(sound)} of {n_resamples} refits ended soundly")
-    errors = np.std(sound, axis=0, ddof=1)
-    reasons = np.where(unreported(model, params), "not_identified", "").astype("<U16")
+    finite = np.isfinite(sound).all(axis=0)
+    errors = np.std(np.where(finite, sound, 0.0), axis=0, ddof=1)
+    reasons = np.where(finite, "", "boundary").astype("<U16")
+    reasons[unreported(model, params)] = "not_identified"
     errors[reasons != ""] = np.nan
     return StandardErrors(
         estimates, unflatten(errors, shapes), unflatten(reasons, shapes),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.algorithms.stopping import Stopping
+from emlib.errors import require_count
 from emlib.inference.bootstrap import refits
 from emlib.inference.information import observed_information
 from emlib.models.base import Model
@@ -46,8 +47,7 @@ class Imputer:
             If ``proper`` is unknown, or the information is not positive definite where the
             normal approximation is asked for.
         """
-        if n_draws < 1:
-            raise ValueError(f"n_draws: {n_draws!r} is not positive")
+        require_count("n_draws", n_draws)
         draws = self._parameters(proper, rng)
         return np.stack([self.model.complete(next(draws), data, rng) for _ in range(n_draws)])
 

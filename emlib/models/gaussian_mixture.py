@@ -73,7 +73,9 @@ class GaussianMixtureModel(Model):
         if self.covariance_type not in COVARIANCES:
             allowed = ", ".join(COVARIANCES)
             raise ValueError(f"covariance_type: {self.covariance_type!r} is not one of {allowed}")
-        if isinstance(self.prior, str) and self.prior not in PRIORS:
+        if not isinstance(self.prior, ConjugatePrior | str | None) or (
+            isinstance(self.prior, str) and self.prior not in PRIORS
+        ):
             raise ValueError(f"prior: {self.prior!r} is not one of {', '.join(PRIORS)}")
         if self.prior is not None and not self.structure.conjugate:
             able = ", ".join(name for name, other in COVARIANCES.items() if other.conjugate)

@@ -11,7 +11,7 @@ row's likelihood is that of its other counts given their total, and the E-step e
 count as in section 4.2 of the same paper, truncation: by the negative binomial.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -80,6 +80,10 @@ class GroupedMultinomialModel(Model):
     blocks: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("groups", "constants", "exponents", "blocks"):
+            given = getattr(self, name)
+            if given is not None and (isinstance(given, str) or not isinstance(given, Sized)):
+                raise ValueError(f"{name}: {given!r} is not a sequence")
         if self._given:
             lengths = sorted({len(given) for given in self._given})
             if len(lengths) > 1:

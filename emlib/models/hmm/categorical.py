@@ -126,12 +126,12 @@ class Categorical(Emission):
     def _symbols(self, table: Table) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         check_whole(table)
         seen = table.observed[:, 0]
-        symbols = np.where(seen, table.values[:, 0], 0.0).astype(np.int64)
+        symbols = np.where(seen, table.values[:, 0], 0.0)
         if symbols.max() >= self.n_symbols:
             raise InvalidData(
-                f"symbol {symbols.max()}: the model has the symbols 0 to {self.n_symbols - 1}"
+                f"symbol {symbols.max():.16g}: the model has the symbols 0 to {self.n_symbols - 1}"
             )
-        return seen, symbols
+        return seen, symbols.astype(np.int64)
 
     def _counted(self, table: Table, shares: Array) -> Array:
         seen, symbols = self._symbols(table)

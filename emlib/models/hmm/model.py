@@ -38,7 +38,8 @@ class HMMStats:
     chain : ChainSums
     emission : sums of the emission
     loglik, magnitude : float
-        Observed-data loglik, and the sum of the sizes of the steps' log densities.
+        Observed-data loglik, and the sum of the sizes of the steps' log densities, of one nat each
+        at least.
     """
 
     chain: ChainSums
@@ -133,6 +134,7 @@ class HMMModel(Model):
             _refuse_impossible(smoothed, data, FloatingPointError)
         sizes = scratch("step peaks", (data.n,))
         np.abs(smoothed.increments, out=sizes)
+        np.maximum(sizes, 1.0, out=sizes)  # a ratio near 1 has the rounding of 1, however small
         return HMMStats(
             smoothed.sums,
             self.emission.sums(params, table, smoothed.shares),

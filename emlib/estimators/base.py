@@ -23,7 +23,6 @@ from emlib.inference import Imputer, StandardErrors, bootstrap_errors, informati
 from emlib.inits import Given, Init, make_init
 from emlib.models import Degenerate, Model
 from emlib.models.base import TRAITS, Posteriors
-from emlib.models.checks import check_positive_integer
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="EMEstimator")
@@ -154,7 +153,7 @@ class EMEstimator(BaseEstimator):
         Sound ends come before ``spurious`` ones, these before ``degenerate`` ones, then the
         objective decides.
         """
-        check_positive_integer("n_init", self.n_init)
+        require_count("n_init", self.n_init)
         algorithm = self.algorithm
         if isinstance(algorithm, str):
             algorithm = make_algorithm(algorithm, {})

@@ -1,17 +1,9 @@
 """What models refuse: settings that are no numbers of anything, data that no fit makes sense of."""
 
-from typing import Any
-
 import numpy as np
 
 from emlib.data import Table
 from emlib.errors import InvalidData
-
-
-def check_positive_integer(name: str, value: Any) -> None:
-    """Raise ``ValueError`` where the setting ``name`` is no number of components, states, ..."""
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}: {value!r} is not a positive integer")
 
 
 def refuse_few(data: Table, n_components: int) -> None:

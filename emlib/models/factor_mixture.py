@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from emlib.data import Table
-from emlib.errors import InvalidData
+from emlib.errors import InvalidData, require_count
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
 from emlib.models.checks import (
-    check_positive_integer,
     refuse_constant,
     refuse_empty,
     refuse_few,
@@ -92,7 +91,7 @@ class MixtureOfFactorAnalyzersModel(Model):
 
     def __post_init__(self) -> None:
         for name in ("n_components", "n_factors"):
-            check_positive_integer(name, getattr(self, name))
+            require_count(name, getattr(self, name))
         if self.noise not in NOISES:
             raise ValueError(f"noise: {self.noise!r} is not one of {', '.join(NOISES)}")
         if self.loadings_mask is not None:

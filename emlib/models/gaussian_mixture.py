@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from emlib.data import Table
-from emlib.errors import InvalidData
+from emlib.errors import InvalidData, require_count
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
 from emlib.models.checks import (
-    check_positive_integer,
     refuse_constant,
     refuse_empty,
     refuse_few,
@@ -69,7 +68,7 @@ class GaussianMixtureModel(Model):
     prior: str | ConjugatePrior | None = None
 
     def __post_init__(self) -> None:
-        check_positive_integer("n_components", self.n_components)
+        require_count("n_components", self.n_components)
         if self.covariance_type not in COVARIANCES:
             allowed = ", ".join(COVARIANCES)
             raise ValueError(f"covariance_type: {self.covariance_type!r} is not one of {allowed}")

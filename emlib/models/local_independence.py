@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data.discrete import Coding, Discrete, Rows
+from emlib.errors import require_count
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step
-from emlib.models.checks import check_positive_integer, refuse_empty, refuse_few
+from emlib.models.checks import refuse_empty, refuse_few
 from emlib.models.collapse import refuse_empty_component
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.simplex import log, vanishing
@@ -61,7 +62,7 @@ class LocalIndependence(Model):
     search: ClassVar[tuple[str, ...]] = ("short_em", "points", "kmeans", "random")
 
     def __post_init__(self) -> None:
-        check_positive_integer("n_components", self.n_components)
+        require_count("n_components", self.n_components)
 
     @classmethod
     def view(cls, values: Any, weights: Any = None, **extras: Any) -> Discrete:

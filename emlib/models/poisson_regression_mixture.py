@@ -16,9 +16,8 @@ from scipy.special import xlogy
 
 from emlib.data import Regression
 from emlib.data.count_regression import CountRegression
-from emlib.errors import InvalidData
+from emlib.errors import InvalidData, require_count
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.checks import check_positive_integer
 from emlib.models.collapse import refuse_empty_component
 from emlib.models.lines import poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior, draw_labels
@@ -100,7 +99,7 @@ class PoissonRegressionMixtureModel(Model):
     n_components: int
 
     def __post_init__(self) -> None:
-        check_positive_integer("n_components", self.n_components)
+        require_count("n_components", self.n_components)
 
     @property
     def cycle(self) -> tuple[Step, ...]:

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from emlib.data import Regression
-from emlib.errors import InvalidData
+from emlib.errors import InvalidData, require_count
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.checks import check_positive_integer
 from emlib.models.collapse import DEGENERATE_RATIO, EMPTY_SHARE, NO_SIZE
 from emlib.models.dofs import (
     DofSetting,
@@ -122,7 +121,7 @@ class RegressionMixtureModel(DofSetting, Model):
     dofs: str | float | Sequence[float] = "normal"
 
     def __post_init__(self) -> None:
-        check_positive_integer("n_components", self.n_components)
+        require_count("n_components", self.n_components)
         if not isinstance(self.equal_scales, bool | np.bool_):
             raise ValueError(f"equal_scales: {self.equal_scales!r} is neither true nor false")
         object.__setattr__(self, "dofs", check_dofs(self.dofs, self.n_components))

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from emlib.data import Sequences, Table
-from emlib.errors import InvalidData
+from emlib.errors import InvalidData, require_count
 from emlib.models.base import Diagnosis
-from emlib.models.checks import check_positive_integer
 from emlib.models.hmm.chain import BOUNDARY, settled_shares, shares_of
 from emlib.models.hmm.counts import check_whole
 from emlib.models.hmm.emission import Emission
@@ -164,7 +163,7 @@ class CategoricalHMMModel(HMMModel):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_symbols is not None:
-            check_positive_integer("n_symbols", self.n_symbols)
+            require_count("n_symbols", self.n_symbols)
 
     @property
     def emission(self) -> Categorical:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from emlib.data import Sequences
-from emlib.models.checks import check_positive_integer
+from emlib.errors import require_count
 from emlib.models.hmm.stationary import maximize_tied, stationary_distribution
 from emlib.models.posterior import Posterior
 from emlib.models.scratch import scratch
@@ -65,7 +65,7 @@ class Chain:
     startprob: str
 
     def __post_init__(self) -> None:
-        check_positive_integer("n_states", self.n_states)
+        require_count("n_states", self.n_states)
         if self.startprob not in STARTS:
             raise ValueError(f"startprob: {self.startprob!r} is not one of {', '.join(STARTS)}")
 

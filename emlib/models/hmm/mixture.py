@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from emlib.data import Sequences, Table
+from emlib.errors import require_count
 from emlib.models.base import Diagnosis
-from emlib.models.checks import check_positive_integer, refuse_constant
+from emlib.models.checks import refuse_constant
 from emlib.models.hmm.chain import BOUNDARY, padded_width, settled_shares, shares_of
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.gaussian import (
@@ -210,7 +211,7 @@ class MixtureHMMModel(HMMModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive_integer("n_mix", self.n_mix)
+        require_count("n_mix", self.n_mix)
         check_covariance_type(self.covariance_type)
 
     @property

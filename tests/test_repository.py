@@ -59,10 +59,12 @@ def test_every_dependency_that_is_installed_is_pinned(extra: str):
             if here and requirement.name not in found:
                 found.add(requirement.name)
                 waiting += [(requirement.name, each) for each in ("", *requirement.extras)]
-    assert {name for name in found if canonicalize_name(name) not in pinned()} == set()
+    others = found - {"emlib"}  # one of its extras takes in another
+    assert {name for name in others if canonicalize_name(name) not in pinned()} == set()
 
 
 def test_the_pins_satisfy_what_the_project_asks_for():
-    for requirement in map(Requirement, requires("emlib") or []):
+    others = [r for r in map(Requirement, requires("emlib") or []) if r.name != "emlib"]
+    for requirement in others:
         version = pinned()[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement

@@ -39,7 +39,7 @@ class LinearGaussianStateSpace(SequenceEstimator):
         Which offsets are estimated; the others are 0, or as ``fixed`` has them.
     initial_time : {0, 1}, default=0
         When the initial state is: 0 is one step before the first observation (Shumway and
-        Stoffer), 1 at the first observation (pykalman, statsmodels).  With 1 and fewer sequences
+        Stoffer), 1 at the first observation (pykalman, statsmodels).  With 1 and no more sequences
         than columns the likelihood is unbounded, like that of a mixture: an observation without
         error that starts where the data do.
     integrate_missing_steps : bool, default=False

@@ -37,7 +37,7 @@ def vanishing_shares(counts: Array, p: Array) -> NDArray[np.bool_]:
 
 def without(p: Array, gone: NDArray[np.bool_]) -> Array:
     """Probabilities (..., K) with those ``gone`` at zero."""
-    kept = np.where(gone, 0.0, p)
+    kept = np.where(gone & ~gone.all(axis=-1, keepdims=True), 0.0, p)
     return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
 
 

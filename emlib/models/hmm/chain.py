@@ -14,6 +14,7 @@ from scipy.special import xlogy
 
 from emlib.data import Sequences
 from emlib.errors import require_count
+from emlib.models.base import Degenerate
 from emlib.models.hmm.stationary import maximize_tied, stationary_distribution
 from emlib.models.posterior import Posterior
 from emlib.models.scratch import scratch
@@ -168,7 +169,10 @@ class Chain:
         """Initial and transition probabilities, those on their way to zero at zero."""
         transmat = settled_shares(sums.transitions, params.transmat)
         if self.tied:
-            return stationary_distribution(transmat), transmat
+            try:
+                return stationary_distribution(transmat), transmat
+            except Degenerate:  # at the zeros it falls apart: they are kept inside
+                return params.startprob, params.transmat
         return settled_shares(sums.initial, params.startprob), transmat
 
     def pack(self, params: Any, unconstrained: bool, around: Any) -> Array:

@@ -21,6 +21,9 @@ TINY = np.finfo(float).tiny
 EMPTY_SHARE = 1e-10
 """A component with a smaller share of the rows has none."""
 
+NO_DIGITS = 1e-13
+"""An eigenvalue below this share of the covariance's own diagonal has no correct digit."""
+
 UNRESOLVED = 1e-20
 """Pooled over between-component variance where doubles no longer tell the rows of one component."""
 
@@ -39,7 +42,8 @@ def check_collapse(
     Where all components collapse together in a column, the pooled one has no size next to the
     distances of the ``means``.  A matrix minus the bound times its yardstick is positive definite
     exactly where every relative eigenvalue is above the bound.  The yardstick of the pooled matrix
-    is its own diagonal, so the rule knows no units.
+    is its own diagonal, so the rule knows no units.  Where the pooled matrix is nearly singular
+    itself, a component may pass and yet be beyond what doubles hold: it is refused too.
     """
     pooled = structure.pooled(weights, covariances)
     if means is not None:
@@ -56,12 +60,14 @@ def check_collapse(
     rests = [pooled - DEGENERATE_RATIO * np.diag(np.diagonal(pooled))]
     if covariances.ndim == 3:
         rests.extend(covariances - DEGENERATE_RATIO * pooled)
+        own = np.eye(covariances.shape[-1]) * covariances
+        rests.extend(covariances - NO_DIGITS * own)
     try:
         np.linalg.cholesky(rests)
     except np.linalg.LinAlgError:
         smallest = [np.linalg.eigvalsh(rest / max(np.trace(pooled), TINY)).min() for rest in rests]
-        k = int(np.argmin(smallest))
-        part = f"covariance of component {k - 1}" if k else "pooled covariance"
+        k = int(np.argmin(smallest)) - 1
+        part = "pooled covariance" if k < 0 else f"covariance of component {k % len(covariances)}"
         raise Degenerate(f"the {part} collapsed") from None
 
 

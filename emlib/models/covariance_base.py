@@ -61,6 +61,13 @@ class Covariance(ABC):
         """Share of the prior's scale that each component's scatter (each column's) takes."""
         return 1.0
 
+    def rounding(self, counts: Array, covariances: Array) -> float:
+        """What the structure itself adds to the magnitude of a loglik, the yardstick of rounding.
+
+        Rounding of free covariances is of second order where Q is at its maximum; by default 0.
+        """
+        return 0.0
+
     def pack(self, covariances: Array, unconstrained: bool, around: Array | None = None) -> Array:
         """Free coordinates in the chart around other covariances (around themselves if None).
 

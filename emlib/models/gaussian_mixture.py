@@ -133,6 +133,7 @@ class GaussianMixtureModel(Model):
                 *view, log(params.weights), means, variances, posterior.beta, noise
             )
         counts, first, second, loglik, magnitude = sums
+        magnitude += self.structure.rounding(counts, params.covariances)
         return ComponentSums(counts, means, first, second, loglik, magnitude)
 
     def m_step(

@@ -152,6 +152,7 @@ class StudentMixtureModel(DofSetting, Model):
         )  # fmt: skip
         if not self.structure.dense:
             second = np.diagonal(second, axis1=1, axis2=2).copy()
+        magnitude += self.structure.rounding(precisions, params.covariances)
         weighted = ComponentSums(precisions, means, first, second, loglik, magnitude)
         return StudentSums(counts, logs, weighted)
 

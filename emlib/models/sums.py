@@ -24,7 +24,8 @@ class ComponentSums:
     second : ndarray of shape (K, d, d) or (K, d)
         Sums of their products, of their squares where columns are independent.
     loglik, magnitude : float
-        Observed-data loglik, and the sum of the rows' absolute logliks.
+        Observed-data loglik, and the sum of the rows' absolute logliks, to which structures add
+        what their rounding is (``Covariance.rounding``).
     """
 
     counts: Array

@@ -6,9 +6,11 @@ from scipy.optimize import minimize
 
 from emlib import GaussianMixture
 from emlib.algorithms import Stopping, climb
+from emlib.algorithms.climb import ROUNDING
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.models import Degenerate
+from emlib.models.collapse import check_collapse
 from emlib.models.covariance import COVARIANCES
 from emlib.models.gaussian_mixture import GaussianMixtureModel, GaussianMixtureParams
 from tests.conftest import mixture_rows, random_params
@@ -273,3 +275,50 @@ def test_scatter_of_no_size_has_no_m_step(code):
         scatter = np.diagonal(scatter, axis1=1, axis2=2)
     with pytest.raises(Degenerate, match=r"component"):
         structure.m_step(np.array([5.0, 5.0]), scatter, None)
+
+
+@pytest.mark.parametrize("seed", [2606, 4250])
+def test_scatter_that_no_component_fills_has_no_common_shape(seed):
+    """Fewer rows than columns: the volumes of VEE find only a singular matrix to share."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(3, 4))
+    scatter = np.einsum("ni,nj->ij", rows, rows)[None]
+    with pytest.raises(Degenerate, match="singular"):
+        COVARIANCES["VEE"].m_step(np.array([3.0]), scatter, None, 1e-3 * np.eye(4)[None])
+
+
+@pytest.mark.parametrize("angle", [4e-5, 1e-3])
+@pytest.mark.parametrize("code", ["VEE", "EVV", "EEV", "VEV", "EVE", "VVE"])
+def test_rounding_of_a_structured_covariance_is_known_to_the_climb(rng, code, angle):
+    """Off its structure a loglik has a slope, and rounding goes there: by eps times n_k VIF_k."""
+    tight = np.array([[1.0, 1.0, 0.0], [0.0, angle, 0.0], [0.0, 0.0, 1.0]])
+    x = rng.normal(size=(40, 3)) @ tight
+    x[20:] = 2.0 * x[20:] * [1.0, 1.0, 3.0] + 8.0
+    data = Table.from_array(x)
+    model = GaussianMixtureModel(2, code)
+    params = model.start(data, np.eye(2)[np.arange(40) // 20])
+    params = model.m_step(model.e_step(params, data), params)
+    stats = model.e_step(params, data)
+    moved = []
+    for _ in range(20):
+        last_bits = 1.0 + np.finfo(float).eps * rng.choice([-0.5, 0.0, 0.5, 1.0], size=(2, 3, 3))
+        other = np.tril(params.covariances * last_bits)
+        other += np.tril(other, -1).transpose(0, 2, 1)
+        there = model.e_step(
+            GaussianMixtureParams(params.weights, params.means, other), data
+        ).loglik
+        moved.append(abs(there - stats.loglik))
+    assert max(moved) < ROUNDING * stats.magnitude
+    plain = abs(model.posterior(params, data)[0]).sum()
+    assert max(moved) > ROUNDING * plain
+
+
+@pytest.mark.parametrize("code", ["full", "VVV", "EVE"])
+def test_a_component_flatter_than_doubles_hold_is_refused_whatever_the_pooled_one_is(code):
+    """The pooled covariance is as flat, so that next to it the component is not small."""
+    flat = np.array([[1.0, 1.0 - 2e-15], [1.0 - 2e-15, 1.0]])
+    less = np.array([[1.0, 1.0 - 1e-9], [1.0 - 1e-9, 1.0]])
+    structure, weights = COVARIANCES[code], np.array([0.5, 0.5])
+    check_collapse(structure, weights, np.stack([less, less]))
+    with pytest.raises(Degenerate, match="covariance of component 1 collapsed"):
+        check_collapse(structure, weights, np.stack([less, flat]))

@@ -5,8 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
-REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+HERE = Path(__file__).parent
+REFERENCE = HERE.parents[1] / "shared" / "reference"
+
+# The same examples each time, so that a change is judged by what it changes. Before a release, look
+# further: pytest -n 2 --hypothesis-profile=explore
+settings.register_profile("default", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(items):
+    """Spread tests over processes by file; whole studies run one at a time, families apart."""
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder != "families":
+            group = folder if folder == "workflow" else str(item.path.relative_to(HERE))
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

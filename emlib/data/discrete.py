@@ -173,23 +173,6 @@ class Discrete(Table):
             offset += len(known)
         return np.concatenate([*lines, [missing]]).astype(np.int64)
 
-    def require_whole(self, what: str) -> None:
-        """Refuse cells that are not 0, 1, 2, ...
-
-        Parameters
-        ----------
-        what : str
-            What a cell should be, for the text.
-
-        Raises
-        ------
-        InvalidData
-        """
-        for j, found in enumerate(self.levels):
-            wrong = found[(found < 0) | (found != np.trunc(found))]
-            if len(wrong):
-                self._refuse(j, wrong[0], f"is no {what}: 0, 1, 2, ...")
-
     def _refuse(self, column: int, value: float, why: str) -> NoReturn:
         row = int(np.flatnonzero(self.values[:, column] == value)[0])
         hint = "; Negative values in data" if value < 0 else ""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emlib.data import Sequences
+from emlib.errors import require_count
 from emlib.estimators.sequences import SequenceEstimator
 from emlib.models.state_space import StateSpaceModel
 from emlib.models.state_space.params import COVARIANCES, NAMES
@@ -142,8 +143,7 @@ class LinearGaussianStateSpace(SequenceEstimator):
             If ``n_steps`` is not positive, or several sequences were fitted and none is given.
         """
         self._check_fitted()
-        if n_steps < 1:
-            raise ValueError(f"n_steps: {n_steps!r} is not positive")
+        require_count("n_steps", n_steps)
         past = self._fitted_data("forecast without X") if X is None else self._view(X)
         if past.n_sequences > 1:
             raise ValueError(f"forecast: {past.n_sequences} sequences were fitted; give one as X")

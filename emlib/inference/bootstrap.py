@@ -12,7 +12,7 @@ import numpy as np
 from emlib.algorithms.climb import climb
 from emlib.algorithms.stopping import Stopping
 from emlib.errors import EmlibError, require_count
-from emlib.inference.standard_errors import StandardErrors, flatten, unflatten, unreported
+from emlib.inference.standard_errors import StandardErrors, flatten, marked, unflatten
 from emlib.models.base import Degenerate, Model
 
 
@@ -56,7 +56,7 @@ def bootstrap_errors(
     finite = np.isfinite(sound).all(axis=0)
     errors = np.std(np.where(finite, sound, 0.0), axis=0, ddof=1)
     reasons = np.where(finite, "", "boundary").astype("<U16")
-    reasons[unreported(model, params)] = "not_identified"
+    reasons[marked(model, params, model.not_identified(params))] = "not_identified"
     errors[reasons != ""] = np.nan
     return StandardErrors(
         estimates, unflatten(errors, shapes), unflatten(reasons, shapes),

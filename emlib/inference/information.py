@@ -43,10 +43,11 @@ class Information:
     free: NDArray[np.bool_]
 
     @cached_property
-    def _spectrum(self) -> tuple[Array, Array]:
+    def _spectrum(self) -> tuple[Array, Array, Array]:
         """Shares of the complete information that are observed, ascending, and their directions.
 
-        Directions are columns in free coordinates, scaled to unit complete information.
+        Directions are columns in free coordinates, scaled to unit complete information; the last
+        ones are those that even complete data say nothing about.
         """
         free = np.ix_(self.free, self.free)
         complete = self.complete[free]
@@ -56,7 +57,7 @@ class Information:
         kept = values > NULL**2 * max(values.max(initial=0.0), np.finfo(float).tiny)
         whiten = vectors[:, kept] / np.sqrt(values[kept]) / size[:, None]
         shares, directions = np.linalg.eigh(whiten.T @ self.observed[free] @ whiten)
-        return shares, whiten @ directions
+        return shares, whiten @ directions, vectors[:, ~kept] / size[:, None]
 
     @property
     def null_dimension(self) -> int:
@@ -83,7 +84,7 @@ class Information:
     @property
     def covariance(self) -> Array:
         """Pseudo-inverse of the observed information; 0 for frozen coordinates."""
-        shares, directions = self._spectrum
+        shares, directions, _ = self._spectrum
         kept = abs(shares) > NULL
         result = np.zeros_like(self.observed)
         inside = (directions[:, kept] / shares[kept]) @ directions[:, kept].T
@@ -93,11 +94,10 @@ class Information:
     @cached_property
     def unidentified(self) -> Array:
         """Orthonormal directions (p, m) without information, boundary coordinates left out."""
-        shares, directions = self._spectrum
-        basis = np.linalg.qr(directions[:, abs(shares) > NULL])[0]
-        rest = np.linalg.svd(np.eye(len(basis)) - basis @ basis.T)[0][:, : self.null_dimension]
-        result = np.zeros((len(self.at), rest.shape[1]))
-        result[self.free] = rest
+        shares, directions, silent = self._spectrum
+        null = np.linalg.qr(np.hstack([directions[:, abs(shares) <= NULL], silent]))[0]
+        result = np.zeros((len(self.at), null.shape[1]))
+        result[self.free] = null
         return result
 
 

@@ -51,7 +51,9 @@ class StandardErrors:
 def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
     """Standard errors from the observed information at ``params``."""
     estimates = model.functionals(params)
-    params = model.settled(params, model.e_step(params, data))
+    stats = model.e_step(params, data)
+    at_boundary = marked(model, params, model.at_boundary(params, stats))
+    params = model.settled(params, stats)
     information = observed_information(model, data, params)
     flat, shapes = flatten(model.functionals(params))
 
@@ -65,7 +67,8 @@ def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
     slopes[~np.isfinite(flat)] = 0.0
     variances = np.einsum("ij,jk,ik->i", slopes, information.covariance, slopes)
     reasons = _reasons(information, slopes, flat, model, params)
-    reasons[unreported(model, params)] = "not_identified"
+    reasons[marked(model, params, model.not_identified(params))] = "not_identified"
+    reasons[at_boundary] = "boundary"
     errors = np.where(reasons == "", np.sqrt(np.maximum(variances, 0.0)), np.nan)
     return StandardErrors(
         estimates, unflatten(errors, shapes), unflatten(reasons, shapes),
@@ -77,12 +80,14 @@ def _scale(information: Information) -> Array:
     return np.abs(np.diagonal(information.complete))
 
 
-def unreported(model: Model, params: Any) -> NDArray[np.bool_]:
-    """Reported quantities, flattened, that a gauge leaves open."""
-    reported, open_entries = model.functionals(params), model.not_identified(params)
-    inside = {name: np.zeros_like(flatten({name: value})[0]) for name, value in reported.items()}
-    inside |= {name: np.ravel(entries) for name, entries in open_entries.items()}
-    return flatten(inside)[0] != 0
+def marked(model: Model, params: Any, entries: dict[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Entries of reported quantities, flattened with all others, which are not marked."""
+    marks = {
+        name: np.zeros_like(flatten({name: value})[0])
+        for name, value in model.functionals(params).items()
+    }
+    marks |= {name: np.ravel(own) for name, own in entries.items()}
+    return flatten(marks)[0] != 0
 
 
 def _reasons(

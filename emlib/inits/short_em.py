@@ -9,6 +9,7 @@ import numpy as np
 from emlib.algorithms.climb import climb
 from emlib.algorithms.stopping import Stopping
 from emlib.data import Table
+from emlib.errors import require_count
 from emlib.inits.base import Init, Start
 from emlib.inits.centres import Points
 from emlib.inits.random import Random
@@ -40,8 +41,7 @@ class ShortEM(Init):
 
     def __post_init__(self) -> None:
         for setting in ("tries", "iterations"):
-            if getattr(self, setting) < 1:
-                raise ValueError(f"{setting}: {getattr(self, setting)!r} is not positive")
+            require_count(setting, getattr(self, setting))
 
     @property
     def needs(self) -> frozenset[str]:

@@ -276,6 +276,10 @@ class Model(ABC):
         """Reported quantities that get standard errors: by default the record's arrays."""
         return {f.name: np.asarray(getattr(params, f.name)) for f in fields(params)}
 
+    def at_boundary(self, params: Any, stats: Any) -> dict[str, NDArray[np.bool_]]:
+        """Entries of ``functionals`` that lie on the boundary where no coordinate says so."""
+        return {}
+
     def not_identified(self, params: Any) -> dict[str, NDArray[np.bool_]]:
         """Entries of ``functionals`` that a gauge leaves open, so that they have no error."""
         return {}

@@ -37,12 +37,21 @@ def refuse_constant(data: Table) -> None:
         )
 
 
-def refuse_negative(data: Table) -> None:
-    """Raise ``InvalidData`` where an observed cell is below zero, and so no count."""
-    negative = data.observed & (data.values < 0)
-    if negative.any():
-        row, column = np.argwhere(negative)[0]
+def require_whole(data: Table, what: str = "count") -> None:
+    """Raise ``InvalidData`` where an observed cell is not 0, 1, 2, ...
+
+    Parameters
+    ----------
+    data : Table
+    what : str
+        What a cell should be, for the text.
+    """
+    values = np.where(data.observed, data.values, 0.0)
+    wrong = (values < 0) | (values != np.trunc(values))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        negative = "; Negative values in data" if values[row, column] < 0 else ""
         raise InvalidData(
-            f"row {row}, column {column}: {data.values[row, column]:g} is no count; "
-            "Negative values in data"
+            f"row {row}, column {column}: {values[row, column]:g} is no {what}: 0, 1, 2, ... "
+            f"(NaN marks a missing cell){negative}"
         )

@@ -23,7 +23,7 @@ from scipy.special import xlogy
 from emlib.data import Counts
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.checks import refuse_negative
+from emlib.models.checks import require_whole
 from emlib.models.latent_cells import LatentCells, ratio
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.simplex import pack_simplex, unpack_simplex, vanishing_shares, without
@@ -125,7 +125,7 @@ class GroupedMultinomialModel(Model):
             raise InvalidData(
                 f"{data.d} columns of counts for {model.cells.n_categories} categories"
             )
-        refuse_negative(data)
+        require_whole(data)
         if not data.totals.sum() > 0:
             raise InvalidData("there is no count above zero: nothing to estimate from")
         return model

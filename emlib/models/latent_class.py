@@ -18,6 +18,7 @@ from emlib.data.discrete import Coding, Discrete
 from emlib.errors import InvalidData
 from emlib.models.base import is_unconstrained
 from emlib.models.bernoulli_mixture import probability_error
+from emlib.models.checks import require_whole
 from emlib.models.local_independence import ClassSums, LevelIndependence
 from emlib.models.posterior import draw_labels
 from emlib.models.simplex import pack_simplex, unpack_simplex
@@ -64,7 +65,7 @@ class LatentClassModel(LevelIndependence):
     def prepare(self, data: Discrete) -> "LatentClassModel":
         """Check the answers and resolve the levels of each item; see ``Model.prepare``."""
         if self.n_levels is None:
-            data.require_whole("code of a level")
+            require_whole(data, "code of a level")
         resolved = replace(self, n_levels=self._coding(data))
         super(LatentClassModel, resolved).prepare(data)
         return resolved

@@ -12,6 +12,7 @@ from scipy.special import xlogy
 
 from emlib.data.discrete import Discrete, Rows
 from emlib.models.base import is_unconstrained
+from emlib.models.checks import require_whole
 from emlib.models.local_independence import ClassSums, LocalIndependence
 from emlib.models.matching import matched_distance
 from emlib.models.posterior import Posterior
@@ -91,7 +92,7 @@ class PoissonMixtureModel(LocalIndependence):
         )
 
     def _check_cells(self, data: Discrete) -> None:
-        data.require_whole("count")
+        require_whole(data)
 
     def _record(self, weights: Array, columns: Array) -> PoissonMixtureParams:
         return PoissonMixtureParams(weights, columns)

@@ -18,6 +18,7 @@ from emlib.data import Regression
 from emlib.data.count_regression import CountRegression
 from emlib.errors import InvalidData, require_count
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.checks import require_whole
 from emlib.models.collapse import refuse_empty_component
 from emlib.models.lines import poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior, draw_labels
@@ -115,11 +116,7 @@ class PoissonRegressionMixtureModel(Model):
 
     def prepare(self, data: CountRegression) -> "PoissonRegressionMixtureModel":
         """Check that cells are counts and that one regression of each exists; see ``Model``."""
-        wrong = data.observed & ~((data.values >= 0) & (data.values == np.trunc(data.values)))
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            raise InvalidData(f"row {row}, response {column}: {data.values[row, column]:g} is no "
-                              "count: 0, 1, 2, ...")  # fmt: skip
+        require_whole(data)
         check_design(data, self.n_components)
         empty = ~(data.observed & (data.values > 0) & (data.weights > 0)[:, None]).any(axis=0)
         if empty.any():

@@ -16,7 +16,7 @@ from scipy.special import expit, logit, xlog1py, xlogy
 from emlib.data.count_regression import CountRegression, Tally
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
-from emlib.models.checks import refuse_negative
+from emlib.models.checks import require_whole
 from emlib.models.lines import centred_design, poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.simplex import log
@@ -80,7 +80,7 @@ class ZeroInflatedPoissonModel(Model):
 
     def prepare(self, data: CountRegression) -> "ZeroInflatedPoissonModel":
         """Check that every column's parameters can be told apart; see ``Model.prepare``."""
-        refuse_negative(data)
+        require_whole(data)
         for j, (zeros, positives) in enumerate(
             zip(data.tally.zeros.T, data.tally.positives.T, strict=True)
         ):

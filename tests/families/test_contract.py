@@ -38,6 +38,11 @@ def iterate(model, data, params, iterations=3):
     return None if end.status == "degenerate" else end.loglik
 
 
+def three_steps(model, data, params):
+    """Parameters after three iterations."""
+    return climb(model, data, params, stopping=Stopping(tol=0, max_iter=3)).params
+
+
 def converge(model, data, params):
     end = climb(model, data, params, stopping=Stopping(tol=1e-9, max_iter=20_000))
     assume(end.status == "converged" and not {"boundary", "spurious"} & set(end.flags))
@@ -112,6 +117,10 @@ def test_the_order_of_units_does_not_matter(family, seed):
     expected = iterate(model, data, params)
     assume(expected is not None)
     assert close(iterate(model, shuffled, params), expected, data)
+    ends = [three_steps(model, view, params) for view in (data, shuffled)]
+    assert model.pack(ends[1], around=ends[0]) == pytest.approx(
+        model.pack(ends[0]), rel=1e-6, abs=1e-8
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,7 +148,12 @@ def test_an_integer_weight_is_that_many_copies(family, seed):
     copies = rebuilt(model, data, np.repeat(np.arange(len(weights)), weights))
     expected = iterate(model, copies, params)
     assume(expected is not None)
-    assert close(iterate(model, data.reweighted(weights), params), expected, data)
+    weighted = data.reweighted(weights)
+    assert close(iterate(model, weighted, params), expected, data)
+    ends = [three_steps(model, view, params) for view in (copies, weighted)]
+    assert model.pack(ends[1], around=ends[0]) == pytest.approx(
+        model.pack(ends[0]), rel=1e-6, abs=1e-8
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,6 +232,23 @@ def test_the_smallest_data_sets_end_in_a_status_or_a_clear_refusal(family, seed)
         assert end.status in ("converged", "max_iter", "degenerate")
         assert end.status == "degenerate" or math.isfinite(end.loglik)
     assert all(reasons)
+
+
+@every_family
+def test_statistics_at_two_parameters_add_up_in_q(family):
+    """What incremental EM sums: parts of the data whose E-steps were made at different places."""
+    rng = np.random.default_rng(21)
+    model, one, data = family.draw(rng)
+    _, other, _ = family.draw(rng)
+    units = np.arange(len(data.unit_weights))
+    parts = [units[::2], units[1::2]] if len(units) > 1 else [units, units]
+    views = [rebuilt(model, data, part) for part in parts]
+    first, second = model.e_step(one, views[0]), model.e_step(other, views[1])
+    if not hasattr(first, "__add__"):
+        pytest.skip("an example may leave sums out")
+    whole = first + second
+    gains = [model.q(s, one) - model.q(s, other) for s in (first, second, whole)]
+    assert gains[2] == pytest.approx(gains[0] + gains[1], rel=1e-9, abs=1e-9)
 
 
 @every_family

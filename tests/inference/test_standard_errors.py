@@ -4,10 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
-from emlib import GaussianMixture
+from emlib import GaussianHMM, GaussianMixture, GroupedMultinomial, LinearGaussianStateSpace
 from emlib.data import Table
 from emlib.inference import observed_information
+from emlib.inference.information import Information
 from emlib.models.gaussian_mixture import GaussianMixtureModel, GaussianMixtureParams
 
 
@@ -112,3 +114,45 @@ def test_a_pickled_fit_has_no_data_and_says_so(rng):
 def test_an_unknown_method_is_refused(rng):
     with pytest.raises(ValueError, match="information or bootstrap"):
         fitted(two_groups(rng)).standard_errors("jackknife")
+
+
+def test_a_cell_that_shares_no_group_is_identified_beside_two_that_do():
+    """Groups {0, 1} and {2}: the data tell the third chance alone, a binomial one."""
+    fit = GroupedMultinomial(groups=[0, 0, 1], tol=1e-10).fit([[30, 70]])
+    errors = fit.standard_errors()
+    assert errors.null_dimension == 1
+    assert errors.reasons["theta"].tolist() == ["not_identified", "not_identified", ""]
+    assert errors["theta"][2] == pytest.approx(np.sqrt(0.3 * 0.7 / 100), rel=1e-4)
+
+
+def test_directions_without_information_are_the_null_space_whatever_the_metric():
+    complete = np.array([[2.0, 0.5], [0.5, 1.0]])
+    observed = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    information = Information(np.zeros(2), observed, complete, np.ones(2, dtype=bool))
+    assert observed @ information.unidentified == pytest.approx(np.zeros((2, 1)), abs=1e-12)
+    assert np.linalg.norm(information.unidentified) == pytest.approx(1.0)
+    silent = Information(np.zeros(2), np.diag([1.0, 0]), np.diag([2.0, 0]), np.ones(2, dtype=bool))
+    assert abs(silent.unidentified[:, 0]) == pytest.approx([0.0, 1.0])
+
+
+def test_a_bootstrap_of_weighted_sequences_is_that_of_copies():
+    rng = np.random.default_rng(4)
+    x = np.where(rng.random(120) < 0.5, 0.0, 4.0)[:, None] + rng.normal(size=(120, 1))
+    settings = {"n_states": 2, "init_params": "kmeans", "random_state": 0}
+    weighted = GaussianHMM(**settings).fit(x, lengths=[40] * 3, sample_weight=[4.0] * 3)
+    copies = GaussianHMM(**settings).fit(np.vstack([x] * 4), lengths=[40] * 12)
+    spreads = [fit.standard_errors("bootstrap", n_resamples=60)["means"].mean()
+               for fit in (weighted, copies)]  # fmt: skip
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.35)  # .35 is 2.5 errors of 60 resamples
+
+
+def test_a_covariance_that_vanishes_has_no_error():
+    x = np.random.default_rng(0).normal(size=(60, 1)) + (-1.0) ** np.arange(60)[:, None]  # no level
+    fixed = {"transition": [[1.0]], "observation": [[1.0]]}
+    with pytest.warns(ConvergenceWarning):
+        fit = LinearGaussianStateSpace(1, fixed=fixed, offsets="none", max_iter=3000).fit(x)
+    assert "boundary" in fit.flags_
+    errors = fit.standard_errors()
+    assert errors.reasons["transition_covariance"].tolist() == [["boundary"]]
+    assert np.isnan(errors["transition_covariance"]).all()
+    assert np.isfinite(errors["observation_covariance"]).all()

@@ -13,8 +13,8 @@ from scipy.special import xlogy
 from emlib.data import Sequences, Table
 from emlib.errors import InvalidData, require_count
 from emlib.models.base import Diagnosis
+from emlib.models.checks import require_whole
 from emlib.models.hmm.chain import BOUNDARY, settled_shares, shares_of
-from emlib.models.hmm.counts import check_whole
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
@@ -123,7 +123,7 @@ class Categorical(Emission):
         return matched_distance(params.emissionprob, probabilities, units)
 
     def _symbols(self, table: Table) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        check_whole(table)
+        require_whole(table, "symbol")
         seen = table.observed[:, 0]
         symbols = np.where(seen, table.values[:, 0], 0.0)
         if symbols.max() >= self.n_symbols:
@@ -180,7 +180,7 @@ class CategoricalHMMModel(HMMModel):
         super().prepare(data)
         if data.d != 1:
             raise InvalidData(f"{data.d} columns: a step shows one symbol, in one column")
-        check_whole(data)
+        require_whole(data, "symbol")
         largest = int(np.nanmax(data.values))
         n_symbols = largest + 1 if self.n_symbols is None else self.n_symbols
         if largest >= n_symbols:

@@ -4,25 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
-from emlib.errors import InvalidData
 
 Array = NDArray[np.float64]
-
-
-def check_whole(table: Table) -> None:
-    """Refuse observed cells that are no whole numbers >= 0.
-
-    Raises
-    ------
-    InvalidData
-    """
-    y = np.where(table.observed, table.values, 0.0)
-    wrong = (y < 0) | (y != np.floor(y))
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise InvalidData(
-            f"column {column} holds {float(y[row, column])!r}, not a whole number >= 0"
-        )
 
 
 def column_moments(data: Table, responsibilities: Array) -> tuple[Array, Array, Array]:

@@ -195,14 +195,15 @@ class HMMModel(Model):
 
     def bootstrapped(self, params: Any, data: Sequences, rng: np.random.Generator) -> Sequences:
         """Sequences drawn with replacement; few ones are simulated from ``params`` instead, of
-        the same lengths, weights and holes."""
-        if int((data.unit_weights * data.seen_sequences > 0).sum()) >= FEW_SEQUENCES:
+        the same lengths and holes, one of integer weight w simulated w times."""
+        if (data.unit_weights * data.seen_sequences).sum() >= FEW_SEQUENCES:
             resampled: Sequences = super().bootstrapped(params, data, rng)
             return resampled
-        states = self._simulate(params, data.offsets, rng)
+        rows, lengths = data.copies()
+        states = self._simulate(params, np.concatenate([[0], np.cumsum(lengths)]), rng)
         values = self.emission.sample(params, states, rng)
-        values[~data.observed] = np.nan
-        return self.view(values, data.unit_weights, lengths=data.lengths)
+        values[~data.observed[rows]] = np.nan
+        return self.view(values, lengths=lengths)
 
     def diagnose(self, params: Any, stats: HMMStats) -> Diagnosis:
         """``boundary``: a probability of the chain or the emission at 0; and the emission's."""

@@ -12,7 +12,8 @@ from scipy.special import gammaln, xlogy
 
 from emlib.data import Sequences, Table
 from emlib.models.base import Diagnosis
-from emlib.models.hmm.counts import check_whole, column_moments
+from emlib.models.checks import require_whole
+from emlib.models.hmm.counts import column_moments
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
@@ -53,7 +54,7 @@ class Poisson(Emission):
         return data.distinct
 
     def log_densities(self, params: Any, table: Table, out: Array) -> None:
-        check_whole(table)
+        require_whole(table)
         y = np.where(table.observed, table.values, 0.0)
         logs = xlogy(y[:, None, :], params.rates) - params.rates - gammaln(y + 1.0)[:, None, :]
         out[:, : self.n_states] = np.where(table.observed[:, None, :], logs, 0.0).sum(axis=2)
@@ -137,5 +138,5 @@ class PoissonHMMModel(HMMModel):
     def prepare(self, data: Sequences) -> "PoissonHMMModel":
         """Check the data; see ``Model.prepare``."""
         super().prepare(data)
-        check_whole(data)
+        require_whole(data)
         return self

@@ -172,13 +172,24 @@ class StateSpaceModel(StateSpaceSettings):
         Along some direction all noise terms together keep their whole variance given all
         observations, but for a part that is worth next to nothing.
         """
-        held = self.held(len(params.observation))
+        return Diagnosis(("boundary",) if self._vanishing(params, stats) else ())
+
+    def at_boundary(
+        self, params: StateSpaceParams, stats: StateSpaceStats
+    ) -> dict[str, NDArray[np.bool_]]:
+        """All of a covariance that is next to singular."""
+        names = self._vanishing(params, stats)
+        return {name: np.ones(getattr(params, name).shape, dtype=bool) for name in names}
+
+    def _vanishing(self, params: StateSpaceParams, stats: StateSpaceStats) -> list[str]:
+        """Estimated covariances that ``diagnose`` speaks of."""
+        held, found = self.held(len(params.observation)), []
         for name, (count, spread) in stats.spreads.items():
             if name not in held and count > 0:
                 learned = count - _relative_eigenvalues(spread, getattr(params, name))
                 if not learned.min() >= BOUNDARY:
-                    return Diagnosis(("boundary",))
-        return Diagnosis()
+                    found.append(name)
+        return found
 
     def posterior(self, params: StateSpaceParams, data: Sequences) -> Posteriors:
         layout, run = self.smoothed(params, data)
@@ -216,11 +227,7 @@ class StateSpaceModel(StateSpaceSettings):
 
         A sequence of integer weight w is drawn w times.
         """
-        copies = np.rint(data.unit_weights).astype(np.int64)
-        if not np.array_equal(copies, data.unit_weights):
-            raise NotImplementedError("state_space has a bootstrap for integer weights only")
-        rows = np.concatenate([np.arange(a, b) for a, b in _repeated(data.offsets, copies)])
-        lengths = np.repeat(data.lengths, copies)
+        rows, lengths = data.copies()
         drawn = self.simulate(params, lengths, rng)[0]
         return self.view(np.where(data.observed[rows], drawn, np.nan), lengths=lengths)
 
@@ -342,7 +349,3 @@ def _relative_eigenvalues(matrix: Array, covariance: Array) -> Array:
         return np.full(len(covariance), np.nan)
     half = np.linalg.solve(factor, matrix)
     return np.linalg.eigvalsh(np.linalg.solve(factor, half.T))
-
-
-def _repeated(offsets: NDArray[np.int64], copies: NDArray[np.int64]) -> list[tuple[int, int]]:
-    return [(a, b) for a, b, c in zip(offsets, offsets[1:], copies, strict=False) for _ in range(c)]

@@ -3,12 +3,12 @@
 Moments stand about reference points, so that nothing is lost far from zero.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.models.state_space.params import StateSpaceParams
+from emlib.models.state_space.params import StateSpaceParams, is_singular
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
@@ -30,9 +30,10 @@ class StateSpaceStats:
         Of (v_t, x_t), d + k columns, missing cells integrated out; components likewise.
     spreads : dict of str to (float, ndarray)
         Of each covariance's own noise (w_t, v_t, x_1) the count, and the summed covariances given
-        all observations.
+        all observations, each at the parameters of its own E-step: what the end of a climb is
+        diagnosed by.
     params : StateSpaceParams
-        Those of the E-step.
+        Those of the E-step; of the first one in a sum.
     loglik, magnitude : float
         Observed-data loglik, and the sum of the time steps' absolute logliks.
     """
@@ -46,10 +47,26 @@ class StateSpaceStats:
     magnitude: float
 
     def __add__(self, other: "StateSpaceStats") -> "StateSpaceStats":
+        here, there = self.params, other.params
+        transitions, observations = other.transitions, other.observations
+        if is_singular(there.initial_covariance):  # first states lie where the mean says
+            shift = here.initial_mean - there.initial_mean
+            transitions = moved_with_mean(transitions, there.transition, shift)
+            observations = moved_with_mean(observations, there.observation, shift)
+        transitions = with_noise_of(
+            transitions,
+            there.transition - here.transition,
+            there.transition_offset - here.transition_offset,
+        )
+        observations = with_noise_of(
+            observations,
+            there.observation - here.observation,
+            there.observation_offset - here.observation_offset,
+        )
         return StateSpaceStats(
             self.initial + other.initial,
-            self.transitions + other.transitions,
-            self.observations + other.observations,
+            self.transitions + transitions,
+            self.observations + observations,
             {
                 name: (count + other.spreads[name][0], spread + other.spreads[name][1])
                 for name, (count, spread) in self.spreads.items()
@@ -58,6 +75,18 @@ class StateSpaceStats:
             self.loglik + other.loglik,
             self.magnitude + other.magnitude,
         )
+
+
+def with_noise_of(sums: ComponentSums, coefficients: Array, offset: Array) -> ComponentSums:
+    """The sums of (e, x) as those of (e + coefficients x + offset, x)."""
+    a = len(offset)
+    turn = np.eye(sums.reference.shape[1])
+    turn[:a, a:] = coefficients
+    reference = sums.reference @ turn.T
+    reference[:, :a] += offset
+    return replace(
+        sums, reference=reference, first=sums.first @ turn.T, second=turn @ sums.second @ turn.T
+    )
 
 
 def pooled(sums: ComponentSums) -> ComponentSums:

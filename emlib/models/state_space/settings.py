@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Sequences
-from emlib.errors import InvalidData
+from emlib.errors import InvalidData, require_count
 from emlib.models.base import Model
 from emlib.models.state_space.params import (
     COVARIANCES,
@@ -77,8 +77,7 @@ class StateSpaceSettings(Model):
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n_states, int | np.integer) or self.n_states < 1:
-            raise ValueError(f"n_states: {self.n_states!r} is not a positive integer")
+        require_count("n_states", self.n_states)
         for name, allowed in ALLOWED.items():
             if getattr(self, name) not in allowed:
                 words = ", ".join(map(str, allowed))

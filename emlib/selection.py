@@ -24,7 +24,8 @@ def select(
     Parameters
     ----------
     model_grid : iterable of estimators, or dict of them by name
-        Of any families; they are cloned, so the grid stays unfitted.
+        Of any families; they are cloned, so the grid stays unfitted.  An end that is not
+        converged yet (``max_iter``) is ranked by what it reached; its status says so.
     X : array-like of shape (n_samples, n_features)
         NaN marks a missing cell.
     criterion : {"bic", "aic", "icl"}

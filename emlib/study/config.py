@@ -42,6 +42,23 @@ class Stopping(_Section):
         ),
     ] = 1e-3
     max_iter: Annotated[Whole, Field(description="Most iterations of a climb.")] = 1000
+    absolute_change: Annotated[
+        Positive | None, Field(description="Gain of the objective by one iteration, in nats.")
+    ] = None
+    relative_change: Annotated[
+        Positive | None, Field(description="The same as a share of the objective.")
+    ] = None
+    parameter_change: Annotated[
+        Positive | None,
+        Field(description="Euclidean length of one iteration's step in natural coordinates."),
+    ] = None
+    gradient: Annotated[
+        Positive | None,
+        Field(description="Largest entry of the gradient, in standard errors of complete data."),
+    ] = None
+    combine: Annotated[
+        Literal["any", "all"], Field(description="Whether one of these rules is enough.")
+    ] = "any"
 
 
 class Budget(_Section):

@@ -54,7 +54,7 @@ def spec(init: str = "random", **changes: Any) -> FitSpec:
         "algorithm": {"algorithm": "em", "settings": {}},
         "stopping": {"tol": 1e-3, "max_iter": 1000},
         "budget": {"e_steps": None, "seconds": None, "hard_seconds": 60.0},
-        "rng": lambda: np.random.default_rng(5),
+        "rng": lambda part: np.random.default_rng(5),
         **changes,
     }
     return FitSpec(**given)

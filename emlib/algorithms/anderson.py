@@ -21,7 +21,7 @@ from emlib.models.base import Model, is_unconstrained
 Array = NDArray[np.float64]
 
 GROWTH, DELAY = 1.2, 25
-"""Damping is relaxed as delta = 1 / (1 + 1.2^(25 - s)), s counting the steps that were accepted."""
+"""Damping is relaxed as delta = 1 / (1 + 1.2^(25 - s)), s counting the proposals accepted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class AndersonPosition(Position):
     points: tuple[Array, ...] = ()
     steps: tuple[Array, ...] = ()
     accepted: int = 0
-    restarted_at: float = -math.inf
+    accepted_before: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Anderson(Algorithm):
     """DAAREM of Henderson and Varadhan (2019), held to plain monotonicity.
 
     A proposal that leaves the space or lowers the objective is replaced by the EM step.  After
-    ``order`` steps all differences but the last are forgotten.  Cost of an iteration: one E-step, a second where
-    the proposal fails.
+    ``order`` steps all differences but the last are forgotten.  Cost of an iteration: one E-step, a
+    second where the proposal fails.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Anderson(Algorithm):
             chart = Chart(model, position.params, self.coordinates)
             here = AndersonPosition(
                 position.params, position.stats, position.objective, 0.0,
-                chart=chart, restarted_at=position.objective,
+                chart=chart,
             )  # fmt: skip
         else:
             here, chart = position, position.chart
@@ -86,7 +86,7 @@ class Anderson(Algorithm):
         if len(points) > 1:
             proposal = self._proposal(np.array(points), np.array(steps), accepted)
             proposal = np.where(np.isfinite(proposal), proposal, fx)
-            there = chart.position(data, proposal, fx, 0.0)
+            there = chart.position(data, proposal, fx)
             spent += 1.0
             if there is not None and there.objective < here.objective:
                 there = None
@@ -94,19 +94,20 @@ class Anderson(Algorithm):
         if there is None:
             there = em_position(model, data, image)
             spent += 1.0
-        restarted_at = here.restarted_at
+        accepted_before = here.accepted_before
         if len(points) > order:
-            if there.objective <= restarted_at:
-                accepted = max(accepted - order, -2 * DELAY)
+            # The paper relaxes less where a cycle ends lower than it began, which none does here.
+            if 2 * (accepted - accepted_before) < order:
+                accepted = max(accepted_before - order, -2 * DELAY)
+            accepted_before = accepted
             # A fresh chart: far from its centre coordinates bend, and boundaries may be new.
             chart = Chart(model, there.params, self.coordinates)
             x, fx = chart.vector(here.params), chart.vector(image)
             with np.errstate(invalid="ignore"):
                 points, steps = (x,), (fx - x,)
-            restarted_at = there.objective
         return AndersonPosition(
             there.params, there.stats, there.objective, spent, chart=chart, points=points,
-            steps=steps, accepted=accepted, restarted_at=restarted_at,
+            steps=steps, accepted=accepted, accepted_before=accepted_before,
         )  # fmt: skip
 
     def _proposal(self, points: Array, steps: Array, accepted: int) -> Array:

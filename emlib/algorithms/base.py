@@ -28,6 +28,8 @@ class Position:
         temperature of annealing has changed, say.
     settling : bool
         Whether the stopping rule may end the climb here.
+    on_the_way : Position, optional
+        One EM step after the last position, where an accelerated climb came through there.
     """
 
     params: Any
@@ -36,6 +38,7 @@ class Position:
     e_steps: float
     before: float | None = None
     settling: bool = True
+    on_the_way: "Position | None" = None
 
     @property
     def loglik(self) -> float:
@@ -104,7 +107,7 @@ def possible_position(
         return None
     try:
         with np.errstate(all="ignore"):
-            there = em_position(model, data, params, e_steps)
+            there = em_position(model, data, params)
     except (Degenerate, ArithmeticError, ValueError, np.linalg.LinAlgError):
         return None
     return there if math.isfinite(there.objective) else None

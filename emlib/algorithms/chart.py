@@ -1,11 +1,13 @@
 """Extrapolation in coordinates: EM steps as vectors, and back where that lies in the space."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.algorithms.base import Position, possible_position
+from emlib.algorithms.base import Position, em_position, possible_position
+from emlib.algorithms.em import em_map
 from emlib.models.base import Degenerate, Model, is_unconstrained
 
 Array = NDArray[np.float64]
@@ -26,18 +28,28 @@ class Chart:
         """Coordinates, shape (p,)."""
         return self.model.pack(params, self.coordinates, self.centre)
 
-    def position(self, data: Any, vector: Array, plain: Array, e_steps: float) -> Position | None:
-        """The position at ``vector``, with ``plain`` where that is not finite; None if outside.
-
-        The E-step, which counts also where it finds nothing, is the caller's to add in that case.
-        """
+    def position(self, data: Any, vector: Array, plain: Array) -> Position | None:
+        """The position at ``vector``, with ``plain`` where that is not finite; None if outside."""
         where = np.isfinite(vector)
-        if not (where | ~np.isfinite(plain)).all():
-            return None
         try:
             params = self.model.unpack(
                 np.where(where, vector, plain), self.centre, self.coordinates
             )
         except (Degenerate, ArithmeticError, ValueError, np.linalg.LinAlgError):
             return None
-        return possible_position(self.model, data, params, e_steps)
+        return possible_position(self.model, data, params)
+
+
+def after_em_step(model: Model, data: Any, jumped: Position | None) -> Position | None:
+    """The position one EM step after an extrapolated one; None where there is none.
+
+    The step takes away what the extrapolation added in directions that EM is fast in.
+    """
+    if jumped is None:
+        return None
+    try:
+        params, cost = em_map(model, data, jumped.params, jumped.stats)
+        there = em_position(model, data, params, cost)
+    except (Degenerate, ArithmeticError, np.linalg.LinAlgError):
+        return None
+    return there if math.isfinite(there.objective) else None

@@ -6,6 +6,7 @@ The last loglik belongs to the returned parameters.
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,7 +187,7 @@ def climb(
         )  # fmt: skip
     trail.add(_finite(here.objective), here.loglik, here.e_steps)
     rounding = ROUNDING * here.stats.magnitude
-    method, wait, message = algorithm, _Wait(), ""
+    method, wait, slope, message = algorithm, _Wait(), _Slope(model), ""
     step = Step(trail.objective, rounding)
     while True:
         rule = "" if method.accelerated or not here.settling else stopping.met(step)
@@ -208,9 +209,12 @@ def climb(
             status, message = "decreased", f"the {what} fell by {fall:.3g} nats"
             break
         trail.add(there.objective, there.loglik, trail.e_steps[-1] + there.e_steps)
-        step = _step(model, trail, here, there, rounding)
         if there.before is not None or method.accelerated:
             trail.run = len(trail.objective) - 1
+        if method.accelerated:
+            step = _step(model, slope, here, there.on_the_way or there, rounding)
+        else:
+            step = _step(model, slope, here, there, rounding, trail.objective[trail.run :])
         here = there
     last = algorithm.finish(model, data, here)
     if last is not here:
@@ -248,20 +252,37 @@ class _Wait:
         return EM() if ready and stopping.near(step) else algorithm
 
 
-def _step(model: Model, trail: _Trail, here: Position, there: Position, rounding: float) -> Step:
-    """The move from ``here`` to ``there`` as stopping rules see it."""
+class _Slope:
+    """Size of the gradient in standard errors of complete data, steps kept for the next time."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.steps: NDArray[np.float64] | None = None
+
+    def __call__(self, there: Position) -> float:
+        objective = self.model.q_in_chart(there.stats, there.params)
+        at = self.model.pack(there.params, "unconstrained")
+        self.steps = natural_steps(objective, at, self.steps)
+        sizes = gradient(objective, at, self.steps) * self.steps / STEP
+        return float(np.abs(sizes).max(initial=0.0))
+
+
+def _step(
+    model: Model,
+    slope: _Slope,
+    here: Position,
+    there: Position,
+    rounding: float,
+    objective: Sequence[float] = (),
+) -> Step:
+    """The move from ``here`` to ``there``, after others perhaps, as stopping rules see it."""
 
     def moved() -> float:
         old, new = (model.pack(place.params, around=there.params) for place in (here, there))
         return float(np.linalg.norm(new - old))
 
-    def slope() -> float:
-        objective = model.q_in_chart(there.stats, there.params)
-        at = model.pack(there.params, "unconstrained")
-        steps = natural_steps(objective, at)
-        return float(np.abs(gradient(objective, at, steps) * steps / STEP).max(initial=0.0))
-
-    return Step(trail.objective[trail.run :][-4:], rounding, moved, slope)
+    values = objective[-4:] or (here.objective, there.objective)
+    return Step(values, rounding, moved, lambda: slope(there))
 
 
 def _allowance(trail: _Trail, stopping: Stopping, budget: Budget) -> str:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emlib.algorithms.base import Algorithm, Position, em_position
-from emlib.algorithms.chart import Chart
+from emlib.algorithms.chart import Chart, after_em_step
 from emlib.algorithms.em import em_map
-from emlib.models.base import Degenerate, Model, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 
 LONGER = 4.0
 """Factor by which the longest step grows where it was taken, and shrinks where it failed."""
@@ -76,7 +76,7 @@ class Squarem(Algorithm):
         if length > 1.0 + NO_EXTRAPOLATION:
             jump = np.where(used, x0 + 2.0 * length * r + length**2 * v, x2)
             spent += 1.0
-            there = self._settled(model, data, chart.position(data, jump, x2, 0.0))
+            there = after_em_step(model, data, chart.position(data, jump, x2))
             if there is not None:
                 spent += there.e_steps
                 if there.objective < position.objective:
@@ -89,26 +89,14 @@ class Squarem(Algorithm):
             longest = max(1.0, longest / LONGER)
         elif length == longest:
             longest *= LONGER
-        return SquaremPosition(there.params, there.stats, there.objective, spent, longest=longest)
+        return SquaremPosition(
+            there.params, there.stats, there.objective, spent, on_the_way=middle, longest=longest
+        )
 
     def _length(self, r: np.ndarray, v: np.ndarray) -> float:
         """Minus the step length of the paper: 1 is two EM steps; 0 where there is none."""
+        rr, rv, vv = r @ r, r @ v, v @ v
         with np.errstate(all="ignore"):
-            lengths = (
-                -(r @ v) / (v @ v),
-                -(r @ r) / (r @ v),
-                math.sqrt(r @ r) / math.sqrt(v @ v) if v @ v > 0 else 0.0,
-            )
+            lengths = -rv / vv, -rr / rv, np.sqrt(rr / vv)
         length = float(lengths[self.steplength - 1])
         return length if math.isfinite(length) else 0.0
-
-    def _settled(self, model: Model, data: Any, jumped: Position | None) -> Position | None:
-        """The position after one EM step from an extrapolated one; None where that fails."""
-        if jumped is None:
-            return None
-        try:
-            params, cost = em_map(model, data, jumped.params, jumped.stats)
-            there = em_position(model, data, params, cost)
-        except (Degenerate, ArithmeticError, np.linalg.LinAlgError):
-            return None
-        return there if math.isfinite(there.objective) else None

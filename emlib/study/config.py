@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from emlib.errors import ConfigError
+from emlib.errors import ConfigError, EmlibError
 from emlib.study import components
 from emlib.study.component_checks import check_axes
 from emlib.study.mistakes import Mistakes, check_id, unknown
+from emlib.study.plugins import load_plugins
 from emlib.study.yamlfile import parse_yaml, read_yaml
 
 RESERVED = ("README.md", "mlflow.db", "store")
@@ -103,6 +104,10 @@ class Config(_Section):
 
     study: str = Field(description="Name of the study and of its folder in results/.")
     seed: Annotated[int, Field(ge=0)] = Field(description="The one seed of every draw.")
+    plugins: list[str] = Field(
+        default_factory=list,
+        description="Python files with inits, models or algorithms of your own.",
+    )
     datasets: Annotated[Axis, Field(min_length=1)] = Field(
         description="Id -> {table: ...}, {csv: ...} or {generator: ...}."
     )
@@ -185,6 +190,7 @@ def load_config(
     mistakes = Mistakes(name)
     values, mistakes.lines = read_yaml(Path(path), name)
     raw = merge(values, overrides or {})
+    _load_plugins(raw.get("plugins"), mistakes)
     config = None
     try:
         config = Config.model_validate(raw)
@@ -199,6 +205,16 @@ def load_config(
     mistakes.raise_if_any()
     assert config is not None
     return config
+
+
+def _load_plugins(files: Any, mistakes: Mistakes) -> None:
+    """Components of one's own must be known before the config is checked against the registries."""
+    for i, file in enumerate(files if isinstance(files, list) else []):
+        if isinstance(file, str):
+            try:
+                load_plugins([file])
+            except EmlibError as error:
+                mistakes.add(("plugins", i), str(error))
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from emlib.study.fitting import Case, FitSpec, run_fit
 from emlib.study.grid import Block, PlannedFit, block_fits
 from emlib.study.kernels import exercise
 from emlib.study.paths import StudyPaths
+from emlib.study.plugins import load_plugins
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +56,7 @@ class BlockWork:
     """
 
     def __init__(self, study_dir: Path, study: Study, block: Block) -> None:
+        load_plugins(study.get("plugins", ()))
         self._study = study
         self._block = block
         self._model = study["models"][block.model]

@@ -1,4 +1,4 @@
-"""When a climb stops: each rule by itself, several together, and what scikit-learn's rule misses."""
+"""When a climb stops: each rule, several together, and what scikit-learn's rule misses."""
 
 import math
 

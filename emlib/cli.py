@@ -67,6 +67,16 @@ def replay(fit_id: str, results: Path) -> None:
 
 
 @main.command()
+@click.argument("file", type=FOLDER)
+def check(file: Path) -> None:
+    """Hold the inits in FILE to what every init must keep; exit code 1 if anything is broken."""
+    from emlib.study.init_contract import check_file
+
+    if not check_file(file):
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("study")
 @click.option("--partial", is_flag=True, help="Say what is missing instead of failing on it.")
 def report(study: str, partial: bool) -> None:

@@ -6,20 +6,26 @@ The last loglik belongs to the returned parameters.
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.algorithms.base import Algorithm, Position
 from emlib.algorithms.em import EM
-from emlib.algorithms.stopping import Stopping, linear_rate, predicted_gain
+from emlib.algorithms.stopping import Step, Stopping, linear_rate, predicted_gain
 from emlib.models.base import Degenerate, Diagnosis, Model
+from emlib.models.differences import STEP, gradient, natural_steps
 
 ROUNDING = 64 * sys.float_info.epsilon
 """A fall of the objective up to this share of the sum of the units' |loglik| is rounding."""
 
 SLOW_TAIL_RATE = 0.99
+
+LOOK = 3
+"""Plain EM steps that tell whether an accelerated climb has arrived."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,8 @@ class Climb:
         What the objective would still gain, nats.
     linear_rate : float
         Ratio of the last two increments; NaN where rounding hides it.
+    rule : str
+        Stopping rules that held, where it converged.
     """
 
     params: Any
@@ -88,6 +96,7 @@ class Climb:
     linear_rate: float
     diagnosis: Diagnosis
     history: History
+    rule: str = ""
 
     @property
     def eigenvalue_ratio(self) -> float:
@@ -109,6 +118,8 @@ class _Trail:
         self.loglik: list[float] = []
         self.e_steps: list[float] = []
         self.seconds: list[float] = []
+        self.run = 0
+        """Where the run begins in which the objective is one function, EM steps apart."""
 
     def add(self, objective: float, loglik: float, e_steps: float) -> None:
         self.objective.append(objective)
@@ -126,11 +137,15 @@ def climb(
     model: Model,
     data: Any,
     start: Any,
-    algorithm: EM | None = None,
+    algorithm: Algorithm | None = None,
     stopping: Stopping | None = None,
     budget: Budget | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Climb:
     """Climb from ``start`` until the stopping rule holds or the allowance ends.
+
+    An accelerated climb whose increments are small goes on by plain EM steps, on which the stopping
+    rule is judged, and is accelerated again if the rule does not hold.
 
     Parameters
     ----------
@@ -138,9 +153,11 @@ def climb(
         Prepared for the data: ``model.prepare(data)``.
     data : Table or another view
     start : Params
-    algorithm : EM, optional
+    algorithm : Algorithm, optional
     stopping : Stopping, optional
     budget : Budget, optional
+    rng : Generator, optional
+        For algorithms that draw.
 
     Returns
     -------
@@ -148,53 +165,128 @@ def climb(
 
     Raises
     ------
+    ValueError
+        If the algorithm cannot climb the model.
     FloatingPointError
         If the objective is not finite.  Other exceptions than a collapse, which is a status, are
         the caller's to handle too.
     """
     algorithm, stopping, budget = algorithm or EM(), stopping or Stopping(), budget or Budget()
+    rng = np.random.default_rng(0) if rng is None else rng
+    unable = algorithm.unable(model)
+    if unable:
+        raise ValueError(f"{algorithm.name} cannot climb {model.family}: {unable}")
     trail = _Trail()
     try:
-        here = algorithm.begin(model, data, start)
+        here = algorithm.begin(model, data, start, rng)
     except Degenerate as collapse:
         trail.add(math.nan, math.nan, 1.0)
         return Climb(
             None, "degenerate", f"at the start: {collapse}", (), math.nan, math.nan,
             0, 1.0, math.nan, math.nan, Diagnosis(), trail.freeze(),
         )  # fmt: skip
-    trail.add(_finite(here.objective), here.stats.loglik, here.e_steps)
-    rounding, message = ROUNDING * here.stats.magnitude, ""
+    trail.add(_finite(here.objective), here.loglik, here.e_steps)
+    rounding = ROUNDING * here.stats.magnitude
+    method, wait, slope, message = algorithm, _Wait(), _Slope(model), ""
+    step = Step(trail.objective, rounding)
     while True:
-        status = _allowance(trail, stopping, budget, rounding)
+        rule = "" if method.accelerated or not here.settling else stopping.met(step)
+        status = "converged" if rule else _allowance(trail, stopping, budget)
         if status:
             break
+        if algorithm.accelerated:
+            method = wait.next_method(algorithm, method, stopping, step)
         try:
-            there = algorithm.move(model, data, here)
+            there = method.move(model, data, here, rng)
         except Degenerate as collapse:
             status, message = "degenerate", str(collapse)
             break
         rounding = ROUNDING * max(here.stats.magnitude, there.stats.magnitude)
-        fall = here.objective - _finite(there.objective)
+        before = here.objective if there.before is None else there.before
+        fall = before - _finite(there.objective)
         if fall > rounding:
             what = algorithm.ascends(model)
             status, message = "decreased", f"the {what} fell by {fall:.3g} nats"
             break
+        trail.add(there.objective, there.loglik, trail.e_steps[-1] + there.e_steps)
+        if there.before is not None or method.accelerated:
+            trail.run = len(trail.objective) - 1
+        if method.accelerated:
+            step = _step(model, slope, here, there.on_the_way or there, rounding)
+        else:
+            step = _step(model, slope, here, there, rounding, trail.objective[trail.run :])
         here = there
-        trail.add(here.objective, here.stats.loglik, trail.e_steps[-1] + here.e_steps)
-    rate = linear_rate(trail.objective, rounding)
+    last = algorithm.finish(model, data, here)
+    if last is not here:
+        here = last
+        trail.add(here.objective, here.loglik, trail.e_steps[-1] + here.e_steps)
+    run = trail.objective[trail.run :]
+    rate = linear_rate(run, rounding)
     diagnosis = model.diagnose(here.params, here.stats)
     flags = diagnosis.flags + (("slow_tail",) if rate > SLOW_TAIL_RATE else ())
     return Climb(
         here.params, status, message, tuple(sorted(flags)), trail.loglik[-1], trail.objective[-1],
-        len(trail.objective) - 1, trail.e_steps[-1], predicted_gain(trail.objective, rounding),
-        rate, diagnosis, trail.freeze(),
+        len(trail.objective) - 1, trail.e_steps[-1], predicted_gain(run, rounding),
+        rate, diagnosis, trail.freeze(), rule,
     )  # fmt: skip
 
 
-def _allowance(trail: _Trail, stopping: Stopping, budget: Budget, rounding: float) -> str:
-    """The status that ends the climb here, or an empty string."""
-    if stopping.met(trail.objective[-4:], rounding):
-        return "converged"
+class _Wait:
+    """When an accelerated climb is looked at: its increments are small, and the last look, if it
+    found more to gain, was long enough ago."""
+
+    def __init__(self) -> None:
+        self.looked = 0
+        self.moves = 0
+
+    def next_method(
+        self, algorithm: Algorithm, method: Algorithm, stopping: Stopping, step: Step
+    ) -> Algorithm:
+        """Plain EM for a look at the rule (``LOOK`` steps), else the algorithm."""
+        if not method.accelerated:
+            if len(step.objective) <= LOOK:
+                return method
+            self.looked, self.moves = self.looked + 1, 0
+        self.moves += 1
+        ready = self.moves >= 2**self.looked
+        return EM() if ready and stopping.near(step) else algorithm
+
+
+class _Slope:
+    """Size of the gradient in standard errors of complete data, steps kept for the next time."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.steps: NDArray[np.float64] | None = None
+
+    def __call__(self, there: Position) -> float:
+        objective = self.model.q_in_chart(there.stats, there.params)
+        at = self.model.pack(there.params, "unconstrained")
+        self.steps = natural_steps(objective, at, self.steps)
+        sizes = gradient(objective, at, self.steps) * self.steps / STEP
+        return float(np.abs(sizes).max(initial=0.0))
+
+
+def _step(
+    model: Model,
+    slope: _Slope,
+    here: Position,
+    there: Position,
+    rounding: float,
+    objective: Sequence[float] = (),
+) -> Step:
+    """The move from ``here`` to ``there``, after others perhaps, as stopping rules see it."""
+
+    def moved() -> float:
+        old, new = (model.pack(place.params, around=there.params) for place in (here, there))
+        return float(np.linalg.norm(new - old))
+
+    values = objective[-4:] or (here.objective, there.objective)
+    return Step(values, rounding, moved, lambda: slope(there))
+
+
+def _allowance(trail: _Trail, stopping: Stopping, budget: Budget) -> str:
+    """The status that ends the climb where no rule does, or an empty string."""
     if len(trail.objective) > stopping.max_iter:
         return "max_iter"
     if budget.e_steps is not None and trail.e_steps[-1] >= budget.e_steps:

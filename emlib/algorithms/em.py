@@ -8,58 +8,44 @@ maximizes the observed likelihood.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
+from emlib.algorithms.base import Algorithm, Position, em_position
 from emlib.models.base import Model, Stats
 
 
-@dataclass(frozen=True, eq=False)
-class Position:
-    """Where a climb is: an algorithm that remembers more extends it.
-
-    Attributes
-    ----------
-    params : Params
-    stats : Stats
-        Of the E-step at ``params``.
-    objective : float
-        What the algorithm ascends, at ``params``.
-    e_steps : float
-        Full-data E-step equivalents that it took to come here from the last position.
-    """
-
-    params: Any
-    stats: Stats
-    objective: float
-    e_steps: float
-
-
 @dataclass(frozen=True)
-class EM:
+class EM(Algorithm):
     """Plain EM: ascends the loglik, or the penalized loglik where the model declares a prior."""
 
     name: ClassVar[str] = "em"
 
-    def ascends(self, model: Model) -> str:
-        """Name of the objective that must never fall."""
-        return "penalized" if model.penalized else "loglik"
+    def begin(self, model: Model, data: Any, start: Any, rng: np.random.Generator) -> Position:
+        return em_position(model, data, start)
 
-    def begin(self, model: Model, data: Any, start: Any) -> Position:
-        """The position at the start of a climb."""
-        return self._at(model, data, start, e_steps=0.0)
+    def move(
+        self, model: Model, data: Any, position: Position, rng: np.random.Generator
+    ) -> Position:
+        params, e_steps = em_map(model, data, position.params, position.stats)
+        return em_position(model, data, params, e_steps)
 
-    def move(self, model: Model, data: Any, position: Position) -> Position:
-        """The position after one iteration."""
-        params, stats, e_steps = position.params, position.stats, 0.0
-        for step in model.cycle:
-            if step.fresh:
-                stats = model.e_step(params, data)
-                e_steps += 1.0
-            if step.maximizes == "loglik":
-                params, cost = model.observed_step(params, data, step.free)
-                e_steps += cost
-            else:
-                params = model.m_step(stats, params, step.free)
-        return self._at(model, data, params, e_steps)
 
-    def _at(self, model: Model, data: Any, params: Any, e_steps: float) -> Position:
-        stats = model.e_step(params, data)
-        return Position(params, stats, stats.loglik + model.log_prior(params), e_steps + 1.0)
+def em_map(model: Model, data: Any, params: Any, stats: Stats) -> tuple[Any, float]:
+    """Where EM goes from ``params`` with their exact ``stats``.
+
+    Returns
+    -------
+    params, float
+        And the E-step equivalents that the cycle took by itself.
+    """
+    e_steps = 0.0
+    for step in model.cycle:
+        if step.fresh:
+            stats = model.e_step(params, data)
+            e_steps += 1.0
+        if step.maximizes == "loglik":
+            params, cost = model.observed_step(params, data, step.free)
+            e_steps += cost
+        else:
+            params = model.m_step(stats, params, step.free)
+    return params, e_steps

@@ -1,45 +1,139 @@
-"""When to stop: the predicted remaining gain, from the history of the objective alone.
+"""When to stop, from the history of a climb.
 
-Increments of a linearly converging climb shrink by a constant rate, so what is left is the last
-increment times rate / (1 - rate) (Aitken's delta-squared; Boehning et al. 1994, McLachlan and
-Peel 2000, section 2.11).  Unlike relative change, the bound is in nats and unit-free.
+The default is the predicted remaining gain: increments of a linearly converging climb shrink by a
+constant rate, so what is left is the last increment times rate / (1 - rate) (Aitken's
+delta-squared; Boehning et al. 1994, McLachlan and Peel 2000, section 2.11).  Unlike relative
+change, the bound is in nats and unit-free.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+
+COMBINATIONS = ("any", "all")
+
+
+@dataclass(frozen=True)
+class Step:
+    """The last iteration as stopping rules see it.
+
+    Attributes
+    ----------
+    objective : sequence of float
+        One value an iteration, the last ones at least, all of them of one function and EM steps
+        apart.
+    rounding : float
+        Increments up to this size are rounding.
+    moved : callable
+        Euclidean length of the last step in natural coordinates.
+    slope : callable
+        Largest entry of the gradient at the last parameters, each times its standard error were
+        the data complete: the unit-free size of what pulls; zero along the boundary.
+    """
+
+    objective: Sequence[float]
+    rounding: float
+    moved: Callable[[], float] = lambda: math.inf
+    slope: Callable[[], float] = lambda: math.inf
+
+    @property
+    def increment(self) -> float:
+        """What the last iteration gained."""
+        if len(self.objective) < 2:
+            return math.inf
+        return self.objective[-1] - self.objective[-2]
 
 
 @dataclass(frozen=True)
 class Stopping:
     """Stop when two predictions of the remaining gain in a row are below ``tol``.
 
+    Other rules can stand beside it or in its place (``tol=0``).  What a fit may spend in E-steps
+    or seconds is its ``Budget``.
+
     Parameters
     ----------
     tol : float
-        Predicted remaining gain in nats; 0 runs all of ``max_iter``.
+        Predicted remaining gain in nats; 0 takes the rule away.
     max_iter : int
         Most iterations.
+    absolute_change : float, optional
+        Gain of the objective by one iteration, in nats, in total.
+    relative_change : float, optional
+        The same as a share of the objective's size.  Depends on units and on the number of rows.
+    parameter_change : float, optional
+        Euclidean length of one step in natural coordinates, as in SQUAREM.  Depends on units.
+    gradient : float, optional
+        Largest entry of the projected gradient, in standard errors of complete data.
+    combine : {"any", "all"}
+        Whether one of the rules is enough.
     """
 
     tol: float = 1e-3
     max_iter: int = 1000
+    absolute_change: float | None = None
+    relative_change: float | None = None
+    parameter_change: float | None = None
+    gradient: float | None = None
+    combine: str = "any"
 
     def __post_init__(self) -> None:
         if not isinstance(self.tol, Real) or not (self.tol >= 0 and math.isfinite(self.tol)):
             raise ValueError(f"tol: {self.tol!r} is not a finite number of nats >= 0")
         if not isinstance(self.max_iter, Integral) or self.max_iter < 0:
             raise ValueError(f"max_iter: {self.max_iter!r} is not an integer >= 0")
+        for name in ("absolute_change", "relative_change", "parameter_change", "gradient"):
+            bound = getattr(self, name)
+            if bound is not None and not (isinstance(bound, Real) and 0 < bound < math.inf):
+                raise ValueError(f"{name}: {bound!r} is not a finite number > 0")
+        if self.combine not in COMBINATIONS:
+            raise ValueError(f"combine: {self.combine!r} is not one of {', '.join(COMBINATIONS)}")
 
-    def met(self, objective: Sequence[float], rounding: float) -> bool:
-        """Whether the history says that less than ``tol`` is left to gain."""
-        if self.tol == 0 or len(objective) < 4:
-            return False
-        return (
-            predicted_gain(objective, rounding) < self.tol
-            and predicted_gain(objective[:-1], rounding) < self.tol
+    def met(self, step: Step) -> str:
+        """Names of the rules that end the climb here; empty if it goes on."""
+        return self._combined(step, self._predicted(step))
+
+    def near(self, step: Step) -> bool:
+        """Whether an accelerated climb is worth a look at plain EM steps.
+
+        Its last increment is then below ``tol``: to predict more than that, EM is needed.
+        """
+        return bool(self._combined(step, step.increment < self.tol))
+
+    @property
+    def none(self) -> bool:
+        """Whether there is no rule at all."""
+        return self.tol == 0 and not self._others
+
+    @property
+    def _others(self) -> dict[str, float]:
+        names = ("absolute_change", "relative_change", "parameter_change", "gradient")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def _predicted(self, step: Step) -> bool:
+        values = step.objective
+        return len(values) >= 4 and all(
+            predicted_gain(part, step.rounding) < self.tol for part in (values, values[:-1])
         )
+
+    def _combined(self, step: Step, predicted: bool) -> str:
+        if self.none or len(step.objective) < 2:
+            return ""
+        rules = {"predicted_gain": lambda: predicted} if self.tol > 0 else {}
+        rules |= {name: lambda name=name: self._small(name, step) for name in self._others}
+        held = [name for name, holds in rules.items() if holds()]
+        enough = held if self.combine == "any" or len(held) == len(rules) else []
+        return ", ".join(enough)
+
+    def _small(self, rule: str, step: Step) -> bool:
+        bound = getattr(self, rule)
+        if rule == "parameter_change":
+            return step.moved() < bound
+        if rule == "gradient":
+            return step.slope() < bound
+        size = abs(step.objective[-1]) if rule == "relative_change" else 1.0
+        return abs(step.increment) < bound * size
 
 
 def linear_rate(objective: Sequence[float], rounding: float) -> float:

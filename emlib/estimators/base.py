@@ -16,8 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from emlib.algorithms import Climb, Stopping, climb, make_algorithm
-from emlib.algorithms.em import EM
+from emlib.algorithms import Algorithm, Climb, Stopping, climb, make_algorithm
 from emlib.errors import InvalidData, require_count
 from emlib.inference import Imputer, StandardErrors, bootstrap_errors, information_errors
 from emlib.inits import Given, Init, make_init
@@ -156,9 +155,12 @@ class EMEstimator(BaseEstimator):
         require_count("n_init", self.n_init)
         algorithm = self.algorithm
         if isinstance(algorithm, str):
-            algorithm = make_algorithm(algorithm, {})
-        elif not isinstance(algorithm, EM):
+            algorithm = make_algorithm(algorithm)
+        elif not isinstance(algorithm, Algorithm):
             raise ValueError(f"algorithm: {algorithm!r} is neither a name nor an algorithm")
+        unable = algorithm.unable(model)
+        if unable:
+            raise ValueError(f"algorithm: {algorithm.name!r} cannot climb this model: {unable}")
         stopping = Stopping(self.tol, self.max_iter)
         entropy = _entropy(self.random_state)
         records: list[StartRecord] = []
@@ -168,7 +170,7 @@ class EMEstimator(BaseEstimator):
             rng = np.random.default_rng([*entropy, number])
             try:
                 start = init(model, data, rng)
-                end = climb(model, data, start.params, algorithm, stopping)
+                end = climb(model, data, start.params, algorithm, stopping, rng=rng)
             except Degenerate as collapse:
                 message = str(collapse)
                 records.append(StartRecord("degenerate", (), math.nan, math.nan, 0, 0.0, message))

@@ -33,6 +33,9 @@ class Init(ABC):
         It knows the truth, so it is no competitor.
     deterministic : bool
         It draws nothing, so one start says all.
+    by_row : bool
+        It draws something for each row, so that the same seed means another start where the rows
+        stand in another order.  All others must not depend on their order.
     needs : frozenset of str
         What a family must have for it to start there, of ``emlib.models.base.TRAITS``.
     """
@@ -41,10 +44,15 @@ class Init(ABC):
     holes: ClassVar[str]
     oracle: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
+    by_row: ClassVar[bool] = False
 
     @property
     def needs(self) -> frozenset[str]:
         return frozenset()
+
+    def draws_by_row(self, model: Model) -> bool:
+        """``by_row`` on this model, where that depends on it."""
+        return self.by_row
 
     @abstractmethod
     def __call__(self, model: Model, data: Any, rng: np.random.Generator) -> Start:

@@ -21,6 +21,7 @@ class Random(Init):
 
     name: ClassVar[str] = "random"
     holes: ClassVar[str] = "native"
+    by_row: ClassVar[bool] = True
 
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
         return Start(model.random_start(data, rng), e_steps=1.0)

@@ -22,6 +22,7 @@ class Segments(Init):
 
     name: ClassVar[str] = "segments"
     holes: ClassVar[str] = "native"
+    by_row: ClassVar[bool] = True
 
     @property
     def needs(self) -> frozenset[str]:

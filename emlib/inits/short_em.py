@@ -47,10 +47,16 @@ class ShortEM(Init):
     def needs(self) -> frozenset[str]:
         return frozenset() if self.base is None else self.base.needs
 
+    def _base(self, model: Model) -> Init:
+        if self.base is not None:
+            return self.base
+        return Points() if Points().needs <= model.traits else Random()
+
+    def draws_by_row(self, model: Model) -> bool:
+        return self._base(model).draws_by_row(model)
+
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
-        base = self.base
-        if base is None:
-            base = Points() if Points().needs <= model.traits else Random()
+        base = self._base(model)
         best, best_objective, e_steps = None, -math.inf, 0.0
         stopping = Stopping(tol=0, max_iter=self.iterations)
         for _ in range(self.tries):

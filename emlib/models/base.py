@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emlib.data import Table
 from emlib.models.differences import gradient, natural_steps
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.simplex import log
 
 Array = NDArray[np.float64]
 
@@ -24,6 +25,14 @@ TRAITS = {
     "order": "time steps in their order",
 }
 """What a family may have that an init builds on."""
+
+
+SHARES = frozenset({"weights", "startprob", "transmat", "emissionprob"})
+NOT_NEGATIVE = SHARES | {
+    "probabilities", "theta", "inflation", "rates", "scales", "dofs", "noise_variance",
+    "noise_variances",
+}  # fmt: skip
+"""Parameters, by their names in the records, that are probabilities or sizes."""
 
 
 class Degenerate(Exception):
@@ -125,6 +134,8 @@ class Model(ABC):
     """What an init may build on, of ``TRAITS``."""
     search: ClassVar[tuple[str, ...]] = ("kmeans", "points", "kmeans++", "short_em", "random")
     """Inits whose starts a study's reference search takes in turn."""
+    posteriors: ClassVar[frozenset[str]] = frozenset({"tempered", "hard", "sampled"})
+    """Posteriors of the latent classes that the E-step can take beside the exact one."""
     levels: ClassVar[bool] = False
     """Whether cells are levels without an order; a missing one is then completed by the most
     probable level, not by an expectation."""
@@ -190,6 +201,41 @@ class Model(ABC):
             And the cost in E-step equivalents.
         """
         raise NotImplementedError(f"{self.family} has no step on the observed likelihood")
+
+    def free_energy(self, params: Any, data: Any, beta: float) -> float:
+        """What E-steps with the posterior ``tempered(beta)`` and M-steps ascend.
+
+        The largest value over posteriors of the expected log joint density plus 1/beta times their
+        entropy (Ueda and Nakano 1998; Neal and Hinton 1998): the sum over rows of
+        1/beta log sum_k (pi_k f_k)^beta.  The loglik for beta 1; the classification loglik
+        (Celeux and Govaert 1992) where ``beta`` is infinite.  Costs one E-step.
+        """
+        posterior = self.posterior(params, data)
+        shares = posterior.responsibilities
+        if shares is None:
+            raise NotImplementedError(f"{self.family} has no latent classes to temper")
+        seen = data.informative
+        logs = log(shares[seen])
+        peak = logs.max(axis=1)
+        inner = peak
+        if beta != np.inf:
+            inner = peak + np.log(np.exp(beta * (logs - peak[:, None])).sum(axis=1)) / beta
+        return float(data.weights[seen] @ (posterior.loglik[seen] + inner))
+
+    def inside(self, params: Any) -> bool:
+        """Whether parameters that no M-step gave lie in their space.
+
+        Only what an E-step would not notice needs a look: a number that may not be negative.
+        """
+        for f in fields(params):
+            value = getattr(params, f.name)
+            arrays = value if isinstance(value, list | tuple) else [value]
+            for array in arrays:
+                if np.isnan(array).any() or (f.name in NOT_NEGATIVE and (array < 0).any()):
+                    return False
+                if f.name in SHARES and (array.sum(axis=-1) > 1.0 + 1e-9).any():
+                    return False
+        return True
 
     def q(self, stats: Any, params: Any) -> float:
         """Expected complete-data loglik of ``params`` given ``stats``, up to a constant.

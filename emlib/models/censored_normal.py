@@ -62,6 +62,7 @@ class CensoredNormalModel(Model):
 
     family: ClassVar[str] = "censored_normal"
     traits: ClassVar[frozenset[str]] = frozenset()
+    posteriors: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[tuple[str, ...]] = ("random",)
     n_components: ClassVar[int] = 1  # type: ignore[misc]
 

@@ -19,7 +19,9 @@ STEP = 0.05
 _ROUNDS = 40
 
 
-def natural_steps(function: Callable[[Array], float], at: Array) -> Array:
+def natural_steps(
+    function: Callable[[Array], float], at: Array, near: Array | None = None
+) -> Array:
     """A step for each coordinate; 0 where the coordinate is not finite (on the boundary).
 
     Parameters
@@ -27,12 +29,16 @@ def natural_steps(function: Callable[[Array], float], at: Array) -> Array:
     function : callable
         A loglik, or anything else in nats.
     at : ndarray of shape (p,)
+    near : ndarray of shape (p,), optional
+        Steps that were right not far from here: the search for these begins there.
     """
     steps = np.zeros(len(at))
     centre = function(at)
     rounding = 64 * np.finfo(float).eps * max(abs(centre), 1.0)
     for i in np.flatnonzero(np.isfinite(at)).tolist():
-        steps[i] = _step(partial(_drop, function, at, i, centre), abs(at[i]), rounding)
+        begin = 0.0 if near is None else float(near[i])
+        drop = partial(_drop, function, at, i, centre)
+        steps[i] = _step(drop, abs(at[i]), rounding, begin)
     return steps
 
 
@@ -45,9 +51,9 @@ def _drop(function: Callable[[Array], float], at: Array, i: int, centre: float, 
     return 2.0 * centre - above - function(moved)
 
 
-def _step(drop: Callable[[float], float], size: float, rounding: float) -> float:
+def _step(drop: Callable[[float], float], size: float, rounding: float, begin: float) -> float:
     """Find h with |drop(h)| near STEP squared; widest sound one where the function is flat."""
-    h, largest = 1e-4 * max(size, 1.0), math.inf
+    h, largest = begin or 1e-4 * max(size, 1.0), math.inf
     widest = 1e3 * max(size, 1.0)
     for _ in range(_ROUNDS):
         fallen = abs(drop(h))

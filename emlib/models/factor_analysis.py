@@ -53,6 +53,7 @@ class FactorAnalysisModel(Model):
 
     family: ClassVar[str] = "factor_analysis"
     traits: ClassVar[frozenset[str]] = frozenset({"factors"})
+    posteriors: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[tuple[str, ...]] = ("pca", "random")
     n_components: ClassVar[int] = 1  # type: ignore[misc]
 

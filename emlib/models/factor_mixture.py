@@ -397,7 +397,7 @@ class MixtureOfFactorAnalyzersModel(Model):
             smallest = params.noise_variances / pooled.mean()
             if not smallest.min() > DEGENERATE_RATIO:
                 raise Degenerate(f"the noise variance of component {smallest.argmin()} collapsed")
-        elif not (noise / pooled).min() > noise.shape[1] * DEGENERATE_RATIO:
+        elif not (noise > noise.shape[1] * DEGENERATE_RATIO * pooled).all():
             check_collapse(COVARIANCES["full"], params.weights, self.covariances(params))
 
 

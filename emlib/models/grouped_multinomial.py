@@ -72,6 +72,7 @@ class GroupedMultinomialModel(Model):
 
     family: ClassVar[str] = "grouped_multinomial"
     traits: ClassVar[frozenset[str]] = frozenset()
+    posteriors: ClassVar[frozenset[str]] = frozenset({"sampled"})
     search: ClassVar[tuple[str, ...]] = ("random",)
 
     groups: Sequence[int] | None = None

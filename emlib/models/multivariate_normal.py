@@ -45,6 +45,7 @@ class MultivariateNormalModel(Model):
 
     family: ClassVar[str] = "multivariate_normal"
     traits: ClassVar[frozenset[str]] = frozenset()
+    posteriors: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[tuple[str, ...]] = ("random",)
     n_components: ClassVar[int] = 1  # type: ignore[misc]
 

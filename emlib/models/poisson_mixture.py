@@ -118,7 +118,7 @@ class PoissonMixtureModel(LocalIndependence):
 
     def _columns(self, cells: Array, params: PoissonMixtureParams | None) -> Array:
         sums, exposure = cells
-        old = np.zeros(sums.shape) if params is None else params.rates.T.copy()
+        old = np.zeros(sums.shape) if params is None else params.rates.T.astype(float)
         return np.divide(sums, exposure, out=old, where=exposure > 0).T
 
     def _expected(self, params: PoissonMixtureParams, responsibilities: Array) -> Array:

@@ -47,6 +47,7 @@ OUTCOME: Row = {
     "status": "",
     "flags": "",
     "message": "",
+    "rule": "",
     "loglik": NAN,
     "objective": NAN,
     "loglik_start": NAN,

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from emlib.errors import ConfigError
+from emlib.errors import ConfigError, EmlibError
 from emlib.study import components
 from emlib.study.component_checks import check_axes
 from emlib.study.mistakes import Mistakes, check_id, unknown
+from emlib.study.plugins import load_plugins
 from emlib.study.yamlfile import parse_yaml, read_yaml
 
 RESERVED = ("README.md", "mlflow.db", "store")
@@ -42,6 +43,23 @@ class Stopping(_Section):
         ),
     ] = 1e-3
     max_iter: Annotated[Whole, Field(description="Most iterations of a climb.")] = 1000
+    absolute_change: Annotated[
+        Positive | None, Field(description="Gain of the objective by one iteration, in nats.")
+    ] = None
+    relative_change: Annotated[
+        Positive | None, Field(description="The same as a share of the objective.")
+    ] = None
+    parameter_change: Annotated[
+        Positive | None,
+        Field(description="Euclidean length of one iteration's step in natural coordinates."),
+    ] = None
+    gradient: Annotated[
+        Positive | None,
+        Field(description="Largest entry of the gradient, in standard errors of complete data."),
+    ] = None
+    combine: Annotated[
+        Literal["any", "all"], Field(description="Whether one of these rules is enough.")
+    ] = "any"
 
 
 class Budget(_Section):
@@ -86,6 +104,10 @@ class Config(_Section):
 
     study: str = Field(description="Name of the study and of its folder in results/.")
     seed: Annotated[int, Field(ge=0)] = Field(description="The one seed of every draw.")
+    plugins: list[str] = Field(
+        default_factory=list,
+        description="Python files with inits, models or algorithms of your own.",
+    )
     datasets: Annotated[Axis, Field(min_length=1)] = Field(
         description="Id -> {table: ...}, {csv: ...} or {generator: ...}."
     )
@@ -168,6 +190,7 @@ def load_config(
     mistakes = Mistakes(name)
     values, mistakes.lines = read_yaml(Path(path), name)
     raw = merge(values, overrides or {})
+    _load_plugins(raw.get("plugins"), mistakes)
     config = None
     try:
         config = Config.model_validate(raw)
@@ -182,6 +205,16 @@ def load_config(
     mistakes.raise_if_any()
     assert config is not None
     return config
+
+
+def _load_plugins(files: Any, mistakes: Mistakes) -> None:
+    """Components of one's own must be known before the config is checked against the registries."""
+    for i, file in enumerate(files if isinstance(files, list) else []):
+        if isinstance(file, str):
+            try:
+                load_plugins([file])
+            except EmlibError as error:
+                mistakes.add(("plugins", i), str(error))
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _imports(path: Path) -> tuple[Path, ...]:
             files.extend(_resolve(alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
-            if node.level:
+            if node.level:  # none in a plugin, which is one file
                 parts = path.relative_to(PACKAGE.parent).with_suffix("").parts[: -node.level]
                 module = ".".join([*parts, *([module] if module else [])])
             files.extend(_resolve(module, alias.name) for alias in node.names)

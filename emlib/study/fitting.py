@@ -122,7 +122,8 @@ class FitSpec:
     algorithm: Mapping[str, Any]
     stopping: Mapping[str, Any]
     budget: Mapping[str, Any]
-    rng: Callable[[], np.random.Generator]
+    rng: Callable[[str], np.random.Generator]
+    """Generator of its ``init``, and of its ``algorithm``."""
 
 
 def run_fit(case: Case, spec: FitSpec) -> Record:
@@ -188,11 +189,14 @@ class _Clock:
 
 def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
     model, data = case.model, case.data
-    start = case.start(spec.init["init"], spec.init["settings"], spec.rng())
+    start = case.start(spec.init["init"], spec.init["settings"], spec.rng("init"))
     clock.lap("seconds_init")
     algorithm = make_algorithm(spec.algorithm["algorithm"], dict(spec.algorithm["settings"]))
     budget = remaining(spec.budget, start.e_steps)
-    result = climb(model, data, start.params, algorithm, Stopping(**spec.stopping), budget)
+    result = climb(
+        model, data, start.params, algorithm, Stopping(**spec.stopping), budget,
+        spec.rng("algorithm"),
+    )  # fmt: skip
     clock.lap("seconds_climb")
     polished = polish(model, data, result)
     clock.lap("seconds_polish")
@@ -228,6 +232,7 @@ def _endpoint(result: Climb) -> Record:
     return {
         "status": result.status,
         "message": steady(result.message or ""),
+        "rule": result.rule,
         "loglik": float(result.loglik),
         "objective": float(result.objective),
         "n_iter": int(result.n_iter),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from emlib.study import grid
 from emlib.study.atomic import write_text
+from emlib.study.plugins import load_plugins
 
 if TYPE_CHECKING:
     from emlib.study.fitting import Case
@@ -27,6 +28,7 @@ def compile_kernels(study_dir: Path, family: str, marker: Path) -> None:
     run again.
     """
     study = grid.load_study(study_dir)
+    load_plugins(study.get("plugins", ()))
     algorithms = list(study["algorithms"].values())
     cells = [e for e in grid.entries(study) if study["models"][e.model]["family"] == family]
     for dataset, model in dict.fromkeys((cell.dataset, cell.model) for cell in cells):

@@ -30,5 +30,5 @@ def flags(result: Climb, polished: Climb | None) -> set[str]:
         return found
     if polished.status != "degenerate":
         found = (found - set(result.diagnosis.flags)) | set(polished.diagnosis.flags)
-    gain = polished.objective - result.objective
+    gain = polished.objective - polished.history.objective[0]
     return found | ({"plateau"} if result.status == "converged" and gain > PLATEAU_GAIN else set())

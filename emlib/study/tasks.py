@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emlib.errors import EmlibError, InvalidData
 from emlib.study import identity, reference
@@ -21,6 +21,10 @@ from emlib.study.fitting import Case, FitSpec, run_fit
 from emlib.study.grid import Block, PlannedFit, block_fits
 from emlib.study.kernels import exercise
 from emlib.study.paths import StudyPaths
+from emlib.study.plugins import load_plugins
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Study = Mapping[str, Any]
 Record = dict[str, Any]
@@ -52,6 +56,7 @@ class BlockWork:
     """
 
     def __init__(self, study_dir: Path, study: Study, block: Block) -> None:
+        load_plugins(study.get("plugins", ()))
         self._study = study
         self._block = block
         self._model = study["models"][block.model]
@@ -104,7 +109,7 @@ class BlockWork:
             algorithm,
             study["stopping"],
             study["budget"],
-            rng=lambda: identity.rng(study["seed"], *path),
+            rng=_draws(study["seed"], path, algorithm),
         )
         return Job(Task("fit", fit_id, data_id, row), lambda: run_fit(case, spec))
 
@@ -140,6 +145,14 @@ class BlockWork:
             task = Task("reference", name, data_id, {**row, "source": source})
             jobs.append(Job(task, _search_start(case, source, e_steps, seed, path)))
         return jobs
+
+
+def _draws(
+    seed: int, path: tuple[object, ...], algorithm: Mapping[str, Any]
+) -> Callable[[str], np.random.Generator]:
+    """Draws of a fit's parts; the start does not know which algorithm climbs from it."""
+    own = {"init": path, "algorithm": ("algorithm", identity.digest(dict(algorithm)), *path)}
+    return lambda part: identity.rng(seed, *own[part])
 
 
 def _search_start(

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emlib.algorithms import Budget, Stopping, climb, make_algorithm
-from emlib.algorithms.stopping import linear_rate, predicted_gain
+from emlib.algorithms.stopping import Step, linear_rate, predicted_gain
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.inits import INITS, make_init
@@ -122,7 +122,7 @@ def test_a_falling_objective_is_reported_as_decreased(rng):
 
 def test_growing_increments_never_stop_a_climb():
     assert predicted_gain([0.0, 1e-9, 3e-9], 0.0) == math.inf
-    assert not Stopping(tol=1.0).met([0.0, 1e-9, 3e-9, 9e-9], 0.0)
+    assert not Stopping(tol=1.0).met(Step([0.0, 1e-9, 3e-9, 9e-9], 0.0))
 
 
 def test_the_prediction_is_exact_for_a_geometric_climb():
@@ -132,13 +132,13 @@ def test_the_prediction_is_exact_for_a_geometric_climb():
 
 
 def test_two_predictions_in_a_row_must_be_small():
-    assert not Stopping(tol=0.1).met([0.0, 10.0, 11.0, 11.01], 0.0)
-    assert Stopping(tol=0.2).met([0.0, 10.0, 11.0, 11.01], 0.0)
+    assert not Stopping(tol=0.1).met(Step([0.0, 10.0, 11.0, 11.01], 0.0))
+    assert Stopping(tol=0.2).met(Step([0.0, 10.0, 11.0, 11.01], 0.0)) == "predicted_gain"
 
 
 def test_a_flat_history_is_converged_unless_all_iterations_are_wanted():
-    assert Stopping(tol=1e-3).met([1.0, 1.0, 1.0, 1.0], 1e-12)
-    assert not Stopping(tol=0).met([1.0, 1.0, 1.0, 1.0], 1e-12)
+    assert Stopping(tol=1e-3).met(Step([1.0, 1.0, 1.0, 1.0], 1e-12))
+    assert not Stopping(tol=0).met(Step([1.0, 1.0, 1.0, 1.0], 1e-12))
 
 
 @pytest.mark.parametrize("settings", [{"tol": -1.0}, {"tol": math.nan}, {"max_iter": -1}])

@@ -54,7 +54,7 @@ def spec(init: str = "random", **changes: Any) -> FitSpec:
         "algorithm": {"algorithm": "em", "settings": {}},
         "stopping": {"tol": 1e-3, "max_iter": 1000},
         "budget": {"e_steps": None, "seconds": None, "hard_seconds": 60.0},
-        "rng": lambda: np.random.default_rng(5),
+        "rng": lambda part: np.random.default_rng(5),
         **changes,
     }
     return FitSpec(**given)
@@ -115,7 +115,10 @@ def test_a_climb_that_the_polish_carried_on_was_on_a_plateau(status: str) -> Non
         diagnosis=SimpleNamespace(flags=("spurious",)),
     )
     polished = SimpleNamespace(
-        status=status, objective=-9.0, diagnosis=SimpleNamespace(flags=("boundary",))
+        status=status,
+        objective=-9.0,
+        diagnosis=SimpleNamespace(flags=("boundary",)),
+        history=SimpleNamespace(objective=[-10.0]),
     )
     own = {"spurious"} if status == "degenerate" else {"boundary"}
     assert flags(converged, polished) == {"plateau", "slow_tail", *own}

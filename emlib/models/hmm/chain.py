@@ -108,6 +108,18 @@ class Chain:
         )  # fmt: skip
         return Smoothed(tempered.sums, tempered.shares, increments)
 
+    def free_energies(
+        self, params: Any, steps: "StepDensities", data: Sequences, beta: float
+    ) -> Array:
+        """Of each sequence: 1/beta log of the sum over paths of their density to the power beta."""
+        if beta == np.inf:
+            return self.best_paths(params, steps, data)[1]
+        smoothed = _smooth(
+            params.startprob**beta, params.transmat**beta, steps.tempered(beta), data,
+            data.unit_weights,
+        )  # fmt: skip
+        return by_sequence(smoothed.increments, data) / beta
+
     def best_paths(
         self, params: Any, steps: "StepDensities", data: Sequences
     ) -> tuple[NDArray[np.int64], Array]:
@@ -253,6 +265,11 @@ class StepDensities:
         return StepDensities(
             self.relative[rows], self.peaks[rows], numbers, True, lambda: logs()[rows]
         )
+
+
+def by_sequence(steps: Array, data: Sequences) -> Array:
+    """Sums (n_sequences,) of one number a step (n,)."""
+    return np.asarray(np.add.reduceat(steps, data.offsets[:-1]))
 
 
 def relative_densities(log_densities: Array) -> tuple[Array, Array]:

@@ -204,6 +204,7 @@ class MixtureHMMModel(HMMModel):
     """
 
     family: ClassVar[str] = "mixture_hmm"
+    posteriors: ClassVar[frozenset[str]] = frozenset()
     params_type: ClassVar[type] = MixtureHMMParams
 
     n_mix: int = 1

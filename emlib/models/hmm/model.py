@@ -16,7 +16,14 @@ from emlib.data import Sequences, Table
 from emlib.errors import InvalidData
 from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
 from emlib.models.checks import refuse_empty
-from emlib.models.hmm.chain import Chain, ChainSums, Smoothed, StepDensities, padded_width
+from emlib.models.hmm.chain import (
+    Chain,
+    ChainSums,
+    Smoothed,
+    StepDensities,
+    by_sequence,
+    padded_width,
+)
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.stationary import stationary_distribution
 from emlib.models.posterior import EXACT, Posterior
@@ -129,7 +136,7 @@ class HMMModel(Model):
         table, steps = self._densities(params, data)
         weights = data.unit_weights * data.seen_sequences
         smoothed = self.chain.smooth(params, steps, data, weights, posterior)
-        logliks = _by_sequence(smoothed.increments, data)
+        logliks = by_sequence(smoothed.increments, data)
         if not np.isfinite(logliks).all():
             _refuse_impossible(smoothed, data, FloatingPointError)
         sizes = scratch("step peaks", (data.n,))
@@ -139,8 +146,14 @@ class HMMModel(Model):
             smoothed.sums,
             self.emission.sums(params, table, smoothed.shares),
             float(weights @ logliks),
-            float(weights @ _by_sequence(sizes, data)),
+            float(weights @ by_sequence(sizes, data)),
         )
+
+    def free_energy(self, params: Any, data: Sequences, beta: float) -> float:
+        """Over whole paths; see ``Model.free_energy``."""
+        weights = data.unit_weights * data.seen_sequences
+        steps = self._densities(params, data)[1]
+        return float(weights @ self.chain.free_energies(params, steps, data, beta))
 
     def m_step(self, stats: HMMStats, params: Any, free: frozenset[str] | None = None) -> Any:
         free = self.cycle[0].free if free is None else free
@@ -163,7 +176,7 @@ class HMMModel(Model):
         smoothed = self._smoothed_steps(params, data)
         responsibilities = smoothed.shares[:, : self.n_states].copy()
         completed = self.emission.completed(params, data, responsibilities)
-        return Posteriors(_by_sequence(smoothed.increments, data), responsibilities, completed)
+        return Posteriors(by_sequence(smoothed.increments, data), responsibilities, completed)
 
     def decode(self, params: Any, data: Sequences) -> tuple[NDArray[np.int64], Array]:
         """Most probable paths (n,), and their joint log densities with the data (n_sequences,).
@@ -278,10 +291,6 @@ class HMMModel(Model):
         transmat = np.ascontiguousarray(params.transmat)
         states: NDArray[np.int64] = simulate(params.startprob, transmat, offsets, uniforms)
         return states
-
-
-def _by_sequence(steps: Array, data: Sequences) -> Array:
-    return np.asarray(np.add.reduceat(steps, data.offsets[:-1]))
 
 
 def _refuse_impossible(smoothed: Smoothed, data: Sequences, error: type[Exception]) -> None:

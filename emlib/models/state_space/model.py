@@ -59,6 +59,7 @@ class StateSpaceModel(StateSpaceSettings):
 
     family: ClassVar[str] = "state_space"
     traits: ClassVar[frozenset[str]] = frozenset({"factors", "order"})
+    posteriors: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[tuple[str, ...]] = ("pca", "random")
 
     @property

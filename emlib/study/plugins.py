@@ -1,0 +1,134 @@
+"""Components of one's own: Python files named in ``plugins:``, whose classes join the registries.
+
+A file is read once a process.  Its code is part of the identity of the fits that use it, and of no
+others (see fingerprint.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from emlib.errors import EmlibError
+from emlib.study.components import registry
+
+_loaded: dict[Path, tuple[str, list[type]]] = {}
+
+
+def load_plugins(files: Iterable[str | Path]) -> list[type]:
+    """Read files and add their inits, models and algorithms to the registries.
+
+    Parameters
+    ----------
+    files : iterable of str or Path
+        From the working folder, as ``csv:`` paths are.
+
+    Returns
+    -------
+    list of type
+        All classes of the files.
+
+    Raises
+    ------
+    EmlibError
+        Naming the file, and the line of it that failed.
+    """
+    return [own for file in files for own in _load(Path(file))]
+
+
+def _load(file: Path) -> list[type]:
+    path = file.resolve()
+    try:
+        code = path.read_bytes()
+    except FileNotFoundError:
+        raise EmlibError(f"{file}: no such file (relative to {Path.cwd()})") from None
+    except OSError as error:
+        raise EmlibError(f"{file}: cannot be read ({error.strerror})") from None
+    version = hashlib.blake2b(code, digest_size=8).hexdigest()
+    before, classes = _loaded.get(path, ("", []))
+    if version == before:
+        return classes
+    for old in classes:  # the file has changed since: only a test or a notebook lives so long
+        section, name = _place(old)
+        registry(section).pop(name, None)  # type: ignore[attr-defined]
+    classes = _classes(_run(file, path, version), file)
+    for own in classes:
+        section, name = _place(own)
+        known: Any = registry(section)
+        if name in known:
+            raise EmlibError(
+                f"{file}: {own.__name__} has the name {name!r}, which "
+                f"{known[name].__module__}.{known[name].__name__} has already"
+            )
+        known[name] = own
+    _loaded[path] = (version, classes)
+    return classes
+
+
+def _run(file: Path, path: Path, version: str) -> Any:
+    """The file as a module."""
+    name = f"emlib_plugin_{path.stem}_{version}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise EmlibError(f"{file}: a plugin is one Python file, whose name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        del sys.modules[name]
+        raise EmlibError(
+            f"{file}: {_line_of(error, path)}{type(error).__name__}: {error}"
+        ) from None
+    return module
+
+
+def _line_of(error: BaseException, path: Path) -> str:
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"line {error.lineno}: "
+    own = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
+    return f"line {own[-1].lineno}: " if own else ""
+
+
+def _classes(module: Any, file: Path) -> list[type]:
+    """Concrete components that the module defines, in its order."""
+    found = []
+    for own in vars(module).values():
+        if not inspect.isclass(own) or own.__module__ != module.__name__ or inspect.isabstract(own):
+            continue
+        try:
+            section, name = _place(own)
+        except LookupError:
+            continue
+        if not isinstance(name, str) or not name:
+            what = "family" if section == "models" else "name"
+            raise EmlibError(f"{file}: class {own.__name__} has no `{what}` to be called by")
+        found.append(own)
+    if not found:
+        raise EmlibError(f"{file}: defines no class that derives from Init, Model or Algorithm")
+    return found
+
+
+def _place(own: type) -> tuple[str, Any]:
+    """Section of the registry, and the name in it."""
+    from emlib.algorithms import Algorithm
+    from emlib.inits import Init
+    from emlib.models import Model
+
+    kinds: Mapping[str, tuple[type, str]] = {
+        "inits": (Init, "name"),
+        "models": (Model, "family"),
+        "algorithms": (Algorithm, "name"),
+    }
+    for section, (kind, attribute) in kinds.items():
+        if issubclass(own, kind):
+            return section, getattr(own, attribute, None)
+    raise LookupError(own.__name__)

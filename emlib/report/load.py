@@ -1,6 +1,6 @@
 """Reads a study's block files, columns at a time, and says which blocks are there.
 
-A block counts only whole: if one of its five files is absent or damaged, it is named and left out.
+A block counts only whole: if one of its six files is absent or damaged, it is named and left out.
 """
 
 from __future__ import annotations

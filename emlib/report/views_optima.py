@@ -1,4 +1,4 @@
-"""Rows of the HTML tables of optima, of costs, and of hit probabilities at equal work."""
+"""Rows of the HTML tables of optima, and of costs beside hit probabilities at equal work."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def uncertain(tables: Tables) -> list[str]:
 def detail_groups(tables: Tables, look: Look) -> list[dict[str, Any]]:
     """The optima of the first data set of each setting, from the top."""
     basins = tables["basins"]
-    groups = []
+    groups: list[dict[str, Any]] = []
     for name, missingness, rows in _settings(tables, look):
         first = rows[rows["data_id"] == rows.sort_values("replicate")["data_id"].iloc[0]]
         first = first.sort_values("rank")
@@ -105,6 +105,7 @@ def detail_groups(tables: Tables, look: Look) -> list[dict[str, Any]]:
                 "missingness": missingness,
                 "replicate": int(head["replicate"]),
                 "rows": [_optimum(row, counts, look) for row in rows_of(first.head(SHOWN))],
+                "open": len(first) > 1 and not any(group["open"] for group in groups),
                 "more": len(rest),
                 "more_reached": int(rest["reached"].sum()),
             }
@@ -120,7 +121,7 @@ def _optimum(row: Any, counts: pd.DataFrame, look: Look) -> dict[str, Any]:
         "objective": f"{row.objective:.3f}".replace("-", "−"),
         "loss": "0" if abs(row.loss) <= APART else fmt.number(row.loss, 3),
         "reached": f"{row.reached} of {row.starts}",
-        "share": fmt.percents(row.share, row.low, row.high),
+        "share": f"{100 * row.low:.0f}–{100 * row.high:.0f} %" if row.starts else "",
         "inits": [_of_init(counts, row.rank, init) for init in look.inits],
         "smallest": fmt.number(row.smallest_component, 3),
         "ratio": fmt.number(row.eigenvalue_ratio, 2),
@@ -147,42 +148,31 @@ def _rates(row: Any) -> str:
     return certified if seen == fmt.NOTHING else f"{certified} ({seen})"
 
 
-def _groups(cells: pd.DataFrame, line: Any) -> list[dict[str, Any]]:
-    """One table a panel, one part a missingness, one row a cell that has fits."""
-    cells = cells[cells["fits"] > 0]
+def cost_groups(tables: Tables, look: Look) -> list[dict[str, Any]]:
+    """Hit probabilities within equal work, and what one fit costs, its init and climb apart.
+
+    One table a panel, one part a missingness, one row a cell that has fits.
+    """
+    cells = ordered(tables["cells"], look)
+    budgets = dict(iter(tables["budgets"].groupby("cell_id", sort=False)))
     return [
         {
             "panel": panel,
             "parts": [
-                {"missingness": name, "rows": [line(row) for row in rows_of(part)]}
+                {"missingness": name, "rows": [_cost(row, budgets) for row in rows_of(part)]}
                 for name, part in rows.groupby("missingness", sort=False)
             ],
         }
-        for panel, rows in cells.groupby("panel", sort=False)
+        for panel, rows in cells[cells["fits"] > 0].groupby("panel", sort=False)
     ]
 
 
-def cost_groups(tables: Tables, look: Look) -> list[dict[str, Any]]:
-    """What one fit costs, its init and its climb apart."""
-
-    def line(row: Any) -> dict[str, Any]:
-        work = [row.e_steps_init_median, row.e_steps_climb_median, row.e_steps_median]
-        time = [row.seconds_init_median, row.seconds_climb_median, row.seconds_median]
-        texts = [fmt.number(value) for value in work] + [fmt.seconds(value) for value in time]
-        return {"init": row.init, "oracle": bool(row.oracle), "values": texts}
-
-    return _groups(ordered(tables["cells"], look), line)
-
-
-def budget_groups(tables: Tables, look: Look) -> list[dict[str, Any]]:
-    """Hit probabilities within equal work; those that more restarts would raise are marked."""
-    found = dict(iter(tables["budgets"].groupby("cell_id", sort=False)))
-
-    def line(row: Any) -> dict[str, Any]:
-        values = [
-            ("≥ " if one.exhausted else "") + fmt.percents(one.hit_rate, one.hit_low, one.hit_high)
-            for one in rows_of(found[row.cell_id])
-        ]
-        return {"init": row.init, "oracle": bool(row.oracle), "values": values}
-
-    return _groups(ordered(tables["cells"], look), line)
+def _cost(row: Any, budgets: dict[Any, pd.DataFrame]) -> dict[str, Any]:
+    hits = [
+        ("≥ " if one.exhausted else "") + fmt.percents(one.hit_rate, one.hit_low, one.hit_high)
+        for one in rows_of(budgets[row.cell_id])
+    ]
+    work = [row.e_steps_init_median, row.e_steps_climb_median, row.e_steps_median]
+    time = [row.seconds_init_median, row.seconds_climb_median, row.seconds_median]
+    texts = [*hits, *(fmt.given(round(value, 1)) for value in work), *map(fmt.seconds, time)]
+    return {"init": row.init, "oracle": bool(row.oracle), "values": texts}

@@ -137,7 +137,7 @@ def _certify(model: Model, data: Any, params: Any) -> Certificate:
     eigenvalues = np.sort(values.real)[::-1]
     leaving = [i for i in np.flatnonzero(~free).tolist() if _leads_inside(em, at, i)]
     verdict, reason = _judge(decrement, eigenvalues, int((~free).sum()), len(leaving))
-    norm = float(np.sqrt(max(slope @ moved, 0.0)))
+    norm = float(np.sqrt(max(float(slope @ moved), 0.0)))
     return Certificate(verdict, reason, decrement, norm, eigenvalues, int((~free).sum()))
 
 

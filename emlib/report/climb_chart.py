@@ -21,7 +21,7 @@ FORMATS = ("svg", "pdf", "png", "html")
 FLOOR = 1e-6
 """Nats: what a polish may leave. Less is not shown."""
 
-OWN, BEST = "below its own optimum, where the polish ended", "below the reference optimum"
+OWN, BEST = "below its own optimum, polished", "below the reference optimum"
 AXES = {"iteration": "iteration", "e_steps": "E-step equivalents, init included"}
 
 
@@ -83,11 +83,12 @@ def climb_chart(
     shown = [name for name in (OWN, BEST) if (data["line"] == name).any()]
     scale = alt.Scale(domain=shown, range=COLOURS[: len(shown)])
     legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3)
+    low = max(FLOOR, 10.0 ** np.floor(np.log10(float(data["nats"].min()))))
     high = 10.0 ** np.ceil(np.log10(max(float(data["nats"].max()), 10 * FLOOR)) + 0.05)
     y = alt.Y(
         "nats:Q",
-        scale=alt.Scale(type="log", domain=[FLOOR, high], nice=False, clamp=True),
-        axis=alt.Axis(title="nats still to gain", values=_decades(high), labelExpr=_LABELS),
+        scale=alt.Scale(type="log", domain=[low, high], nice=False, clamp=True),
+        axis=alt.Axis(title="nats still to gain", values=_decades(low, high), labelExpr=_LABELS),
     )
     colour = alt.Color("line:N", scale=scale, legend=legend)
     panels = []
@@ -111,9 +112,9 @@ def climb_chart(
 _LABELS = f"(datum.value <= {FLOOR * 1.01} ? '≤' : '') + format(datum.value, '~g')"
 
 
-def _decades(high: float) -> list[float]:
-    low, top = round(np.log10(FLOOR)), round(np.log10(high))
-    return [float(f"1e{k}") for k in range(low, top + 1, 1 if top - low <= 8 else 2)]
+def _decades(low: float, high: float) -> list[float]:
+    first, last = round(np.log10(low)), round(np.log10(high))
+    return [float(f"1e{k}") for k in range(first, last + 1, 1 if last - first <= 8 else 2)]
 
 
 def gaps(

@@ -137,7 +137,8 @@ def _optimum(row: Any, counts: pd.DataFrame, look: Look) -> dict[str, Any]:
 def _of_init(counts: pd.DataFrame, rank: int, init: str) -> dict[str, Any]:
     if (rank, init) not in counts.index:
         return {"text": fmt.NOTHING, "none": True}
-    reached, starts = counts.loc[(rank, init)].astype(int)
+    row: Any = counts.loc[(rank, init)]
+    reached, starts = int(row["reached"]), int(row["starts"])
     return {"text": f"{reached}/{starts}", "none": reached == 0}
 
 

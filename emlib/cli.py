@@ -58,11 +58,30 @@ def status(study: str) -> None:
 @main.command()
 @click.argument("fit_id")
 @click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
-def replay(fit_id: str, results: Path) -> None:
+@click.option(
+    "--plot",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="",
+    help="Draw the climb too; .svg, .pdf, .png or .html. By default climb-FIT_ID.svg here.",
+)
+def replay(fit_id: str, results: Path, plot: str | None) -> None:
     """Run one fit again, outside Snakemake, and print its climb."""
-    from emlib.study.replay import replay_fit
+    from emlib.study.replay import reference_of, rerun, show_replay
 
-    if not replay_fit(fit_id, results):
+    if plot:
+        from emlib.report.climb_chart import check_format
+
+        check_format(Path(plot))
+    again = rerun(fit_id, results)
+    same = show_replay(again)
+    if plot is not None:
+        from emlib.report.climb_chart import write_climb
+
+        file = Path(plot or f"climb-{again.stored.row['fit_id'][:12]}.svg")
+        write_climb(file, again.row, again.curve, reference_of(again.stored))
+        click.echo(f"plot: {file}")
+    if not same:
         sys.exit(1)
 
 

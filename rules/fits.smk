@@ -25,7 +25,14 @@ rule block:
     output:
         **{
             kind: f"{ROOT}/{kind}/{{dataset}}/{{missingness}}/{{model}}/{{block}}.parquet"
-            for kind in ("fits", "curves", "timings", "references", "params")
+            for kind in (
+                "fits",
+                "curves",
+                "timings",
+                "references",
+                "params",
+                "certificates",
+            )
         },
     log:
         f"{ROOT}/logs/block/{{dataset}}/{{missingness}}/{{model}}/{{block}}.log",

@@ -18,7 +18,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from emlib.algorithms import Algorithm, Climb, Stopping, climb, make_algorithm
 from emlib.errors import InvalidData, require_count
-from emlib.inference import Imputer, StandardErrors, bootstrap_errors, information_errors
+from emlib.inference import (
+    Certificate,
+    Imputer,
+    StandardErrors,
+    bootstrap_errors,
+    certify,
+    information_errors,
+)
 from emlib.inits import Given, Init, make_init
 from emlib.models import Degenerate, Model
 from emlib.models.base import TRAITS, Posteriors
@@ -239,6 +246,16 @@ class EMEstimator(BaseEstimator):
             stopping = Stopping(self.tol, self.max_iter)
             return bootstrap_errors(self._model, data, self.params_, rng, n_resamples, stopping)
         raise ValueError(f"method: {method!r} is not information or bootstrap")
+
+    def certificate(self) -> Certificate:
+        """What the end of the fit is: a maximum, a saddle, a ridge, or not stationary.
+
+        Returns
+        -------
+        Certificate
+            ``verdict`` with its ``reason``, and the numbers behind it.
+        """
+        return certify(self._model, self._fitted_data("certificate"), self.params_)
 
     def aic(self) -> float:
         """Akaike's criterion on the fitted data; lower is better."""

@@ -1,15 +1,18 @@
-"""How sure an estimate is: observed information, bootstrap, and proper imputation."""
+"""How sure an estimate is: certificate, observed information, bootstrap, proper imputation."""
 
 from emlib.inference.bootstrap import bootstrap_errors, refits
+from emlib.inference.certificate import Certificate, certify
 from emlib.inference.impute import Imputer
 from emlib.inference.information import Information, observed_information
 from emlib.inference.standard_errors import StandardErrors, information_errors
 
 __all__ = [
+    "Certificate",
     "Imputer",
     "Information",
     "StandardErrors",
     "bootstrap_errors",
+    "certify",
     "information_errors",
     "observed_information",
     "refits",

@@ -20,6 +20,7 @@ from emlib.report.statistics import (
 )
 from emlib.study.status import STATUSES
 
+PARTS = ("e_steps_init", "e_steps_climb", "seconds_init", "seconds_climb")
 FLAGS = ("spurious", "boundary", "saddle", "not_identified", "plateau", "slow_tail")
 
 
@@ -187,18 +188,17 @@ def _running_times(replicates: pd.DataFrame, bootstrap: Bootstrap, n: int) -> pd
 def _quantiles(fits: pd.DataFrame, outcomes: Outcomes, cell: np.ndarray, n: int) -> pd.DataFrame:
     """Medians over fits; a fit without a loglik counts as minus infinity, not as absent."""
     loglik = np.nan_to_num(fits["loglik"].to_numpy(float), nan=-np.inf)
-    work, seconds = fit_work(fits), fit_seconds(fits)
-    init = np.nan_to_num(fits["e_steps_init"].to_numpy(float))
+    parts = {name: np.nan_to_num(fits[name].to_numpy(float)) for name in PARTS}
+    costs = {"e_steps": fit_work(fits), "seconds": fit_seconds(fits), **parts}
     order = np.argsort(cell, kind="stable")
     first = group_starts(cell[order])
-    out = np.full((n, 7), np.nan)
+    names = ["loglik_median", "loglik_q05", "loglik_q95", "loss_median"]
+    names += [f"{name}_median" for name in costs]
+    out = np.full((n, len(names)), np.nan)
     for rows in np.split(order, first[1:]) if len(order) else []:
         out[cell[rows[0]]] = [
             *quantile(loglik[rows], [0.5, 0.05, 0.95]),
             quantile(outcomes.loss[rows], 0.5),
-            quantile(work[rows], 0.5),
-            quantile(init[rows], 0.5),
-            quantile(seconds[rows], 0.5),
+            *(quantile(cost[rows], 0.5) for cost in costs.values()),
         ]
-    names = ["loglik_median", "loglik_q05", "loglik_q95", "loss_median", "e_steps_median"]
-    return pd.DataFrame(out, columns=[*names, "e_steps_init_median", "seconds_median"])
+    return pd.DataFrame(out, columns=names)

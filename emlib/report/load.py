@@ -1,6 +1,6 @@
 """Reads a study's block files, columns at a time, and says which blocks are there.
 
-A block counts only whole: if one of its five files is absent or damaged, it is named and left out.
+A block counts only whole: if one of its six files is absent or damaged, it is named and left out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ FIT_COLUMNS = [
     *("fit_id", "cell_id", "dataset", "missingness", "model", "init", "algorithm", "oracle"),
     *("replicate", "start", "data_id", "status", "flags", "message", "loglik"),
     *("loglik_polished", "status_polished", "e_steps_init", "e_steps_climb"),
+    *("linear_rate", "eigenvalue_ratio", "smallest_component"),
     *("ari", "parameter_error", "imputation_error"),
 ]
 TIMING_COLUMNS = [
@@ -46,6 +47,8 @@ class Results:
         One row a fit, timings beside it, `cell` = row of the plan.
     references : DataFrame
         One row a reference search.
+    certificates : DataFrame
+        One row a certified optimum.
     coverage : DataFrame
         One row a block: fits planned and found, and what is missing.
     """
@@ -55,6 +58,7 @@ class Results:
     plan: pd.DataFrame
     fits: pd.DataFrame
     references: pd.DataFrame
+    certificates: pd.DataFrame
     coverage: pd.DataFrame
 
     def curves(self) -> Iterator[pd.DataFrame]:
@@ -101,9 +105,10 @@ def load_results(study_dir: Path) -> Results:
     study = grid.load_study(paths.root)
     plan = files.read_table(paths.plan).to_pandas()
     found = [_read_block(paths, block, plan) for block in grid.planned_blocks(paths.root)]
-    coverage = pd.DataFrame([row for row, _, _ in found])
-    fits = _stack([fits for _, fits, _ in found], [*FIT_COLUMNS, *TIMING_COLUMNS[1:]])
-    references = _stack([refs for _, _, refs in found], files.SCHEMAS["references"].names)
+    coverage = pd.DataFrame([row for row, _ in found])
+    fits = _stack(found, "fits", [*FIT_COLUMNS, *TIMING_COLUMNS[1:]])
+    references = _stack(found, "references", files.SCHEMAS["references"].names)
+    certificates = _stack(found, "certificates", files.SCHEMAS["certificates"].names)
     cell = pd.Index(plan["cell_id"]).get_indexer(pd.Index(fits["cell_id"].astype(str)))
     if (cell < 0).any():
         stray = sorted(set(fits["cell_id"].astype(str)[cell < 0]))
@@ -111,22 +116,24 @@ def load_results(study_dir: Path) -> Results:
             f"{paths.root}/fits: cells {', '.join(stray[:3])} are not in plan.parquet; run the "
             "study again so that files and plan agree"
         )
-    return Results(paths, study, plan, fits.assign(cell=cell), references, coverage)
+    return Results(paths, study, plan, fits.assign(cell=cell), references, certificates, coverage)
 
 
-def _stack(tables: list[pa.Table | None], columns: list[str]) -> pd.DataFrame:
-    present = [table for table in tables if table is not None]
+Found = tuple[dict[str, Any], dict[str, pa.Table]]
+"""A block's row of the coverage, and its tables; none where it is not whole."""
+
+
+def _stack(found: list[Found], kind: str, columns: list[str]) -> pd.DataFrame:
+    present = [tables[kind] for _, tables in found if kind in tables]
     if present:
         return to_frame(pa.concat_tables(present))
     kinds = {**{f.name: f.type for f in files.SCHEMAS["timings"]}}
-    for name in ("fits", "references"):
+    for name in ("fits", "references", "certificates"):
         kinds |= {field.name: field.type for field in files.SCHEMAS[name]}
     return to_frame(pa.schema([(name, kinds[name]) for name in columns]).empty_table())
 
 
-def _read_block(
-    paths: StudyPaths, block: grid.Block, plan: pd.DataFrame
-) -> tuple[dict[str, Any], pa.Table | None, pa.Table | None]:
+def _read_block(paths: StudyPaths, block: grid.Block, plan: pd.DataFrame) -> Found:
     mine = (
         (plan["dataset"] == block.dataset)
         & (plan["missingness"] == block.missingness)
@@ -146,14 +153,15 @@ def _read_block(
     here = pd.Series(row)
     absent = [kind for kind in BLOCK_KINDS if not block_path(paths, kind, here).is_file()]
     if absent:
-        return row | {"missing": ", ".join(absent)}, None, None
+        return row | {"missing": ", ".join(absent)}, {}
     try:
         fits = files.read_table(block_path(paths, "fits", here), FIT_COLUMNS)
         timings = files.read_table(block_path(paths, "timings", here), TIMING_COLUMNS)
-        references = files.read_table(block_path(paths, "references", here))
+        whole = ("references", "certificates")
+        tables = {kind: files.read_table(block_path(paths, kind, here)) for kind in whole}
     except StoreError:
-        return row | {"missing": "damaged"}, None, None
-    return row | {"found": len(fits)}, _beside(fits, timings), references
+        return row | {"missing": "damaged"}, {}
+    return row | {"found": len(fits)}, tables | {"fits": _beside(fits, timings)}
 
 
 def _beside(fits: pa.Table, timings: pa.Table) -> pa.Table:

@@ -60,8 +60,8 @@ def judge(
     raise_above : float, optional
         A fit raises the reference that it beats by more than this; the tolerance by default.
     """
-    code, problems = _problems(fits, references)
-    searched = _searched(code[len(fits) :], references, len(problems), spurious)
+    code, names = problems(fits, references)
+    searched = _searched(code[len(fits) :], references, len(names), spurious)
     code = code[: len(fits)]
     loglik = fits["loglik_polished"].to_numpy(float)
     dead = is_dead(fits)
@@ -69,7 +69,7 @@ def judge(
     counts = ~dead & (fits["status_polished"] == "converged").to_numpy()
     if not spurious:
         counts &= ~flagged
-    best, by = _best_of(code, loglik, counts, len(problems))
+    best, by = _best_of(code, loglik, counts, len(names))
     least = tolerance if raise_above is None else raise_above
     raised = (best > searched + least) | (np.isnan(searched) & np.isfinite(best))
     final = np.where(raised, best, searched)
@@ -78,7 +78,7 @@ def judge(
         gap = np.where(dead, np.inf, reference - loglik)
         above = (~dead) & flagged & (gap < -tolerance) & (not spurious)
         gap = np.where(np.isnan(gap) | above, np.inf, np.maximum(gap, 0.0))
-    table = problems.assign(
+    table = names.assign(
         searched=searched,
         reference=final,
         raised=raised,
@@ -105,8 +105,8 @@ def has_flag(fits: pd.DataFrame, flag: str) -> np.ndarray:
     return np.array([*carries, False])[flags.cat.codes.to_numpy()]
 
 
-def _problems(fits: pd.DataFrame, references: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Code of (data_id, model) for fits, then references; one row a code."""
+def problems(fits: pd.DataFrame, references: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Code of (data_id, model) for fits, then references; and the names, one row a code."""
     columns = ["dataset", "missingness", "model", "data_id", "replicate"]
     both = pd.concat(
         [fits[columns].astype(dict.fromkeys(columns[:4], str)), references[columns].astype(str)],
@@ -115,8 +115,8 @@ def _problems(fits: pd.DataFrame, references: pd.DataFrame) -> tuple[np.ndarray,
     data, _ = pd.factorize(both["data_id"])
     model, names = pd.factorize(both["model"])
     code, first = _dense(data * max(len(names), 1) + model)
-    problems = both.iloc[first].astype({"replicate": int}).reset_index(drop=True)
-    return code, problems
+    named = both.iloc[first].astype({"replicate": int}).reset_index(drop=True)
+    return code, named
 
 
 def _dense(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from emlib.report import format as fmt
-from emlib.report import views
+from emlib.report import views, views_optima
 from emlib.report.ademp import ademp
+from emlib.report.budgets import BUDGETS
 from emlib.report.cells import STATUSES, budget_of, is_generated
 from emlib.report.headline import headline
 from emlib.report.load import rows_of
@@ -29,6 +30,8 @@ SECTIONS = [
     ("convergence", "Convergence"),
     ("losses", "Loss distribution"),
     ("rates", "Missing rate"),
+    ("optima", "Optima"),
+    ("cost", "Cost"),
     ("statuses", "Statuses"),
     ("sensitivity", "Sensitivity"),
     ("provenance", "Provenance"),
@@ -82,6 +85,12 @@ def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
         "estimation": views.estimation_groups(tables, look),
         "measures": list(views.NAMES.values()),
         "correlations": views.correlation_rows(tables, look),
+        "optima": views_optima.summary_rows(tables, look),
+        "optima_groups": views_optima.detail_groups(tables, look),
+        "optima_inits": look.inits,
+        "uncertain": views_optima.uncertain(tables),
+        "costs": views_optima.cost_groups(tables, look),
+        "budget_columns": [fmt.given(budget) for budget in BUDGETS],
         "status_columns": status_columns,
         "status_rows": status_rows,
         "raised": views.raised_rows(tables["references"]),

@@ -24,7 +24,8 @@ TABLES: dict[str, pa.Schema] = {
         "hits:i32 hit_rate:f64 hit_low:f64 hit_high:f64 start_rate:f64 start_low:f64 "
         "start_high:f64 ert:f64 ert_low:f64 ert_high:f64 ert_seconds:f64 ert_seconds_low:f64 "
         "ert_seconds_high:f64 loglik_median:f64 loglik_q05:f64 loglik_q95:f64 loss_median:f64 "
-        "e_steps_median:f64 e_steps_init_median:f64 seconds_median:f64 failures:i32 "
+        "e_steps_median:f64 e_steps_init_median:f64 e_steps_climb_median:f64 seconds_median:f64 "
+        "seconds_init_median:f64 seconds_climb_median:f64 failures:i32 "
         + "".join(f"status_{name}:i32 " for name in STATUSES)
         + "".join(f"flag_{name}:i32 " for name in FLAGS)
         + "spurious_above:i32"
@@ -61,6 +62,20 @@ TABLES: dict[str, pa.Schema] = {
     "references": _schema(
         "dataset:str missingness:str model:str data_id:str replicate:i32 searched:f64 "
         "reference:f64 raised:bool gain:f64 raised_by:str raised_init:str"
+    ),
+    "optima": _schema(
+        "dataset:str missingness:str model:str data_id:str replicate:i32 rank:i32 objective:f64 "
+        "loss:f64 starts:i32 reached:i32 share:f64 low:f64 high:f64 in_search:bool flags:str "
+        "smallest_component:f64 eigenvalue_ratio:f64 linear_rate:f64 verdict:str reason:str "
+        "newton_decrement:f64 smallest_share:f64 em_rate:f64"
+    ),
+    "basins": _schema(
+        "dataset:str missingness:str model:str data_id:str replicate:i32 rank:i32 init:str "
+        "algorithm:str oracle:bool starts:i32 reached:i32 share:f64 low:f64 high:f64"
+    ),
+    "budgets": _schema(
+        "cell_id:str budget:f64 replicates:i32 hits:i32 hit_rate:f64 hit_low:f64 hit_high:f64 "
+        "exhausted:i32"
     ),
     "worst": _schema(
         "fit_id:str " + _AXES + "replicate:i32 start:i32 status:str flags:str message:str "

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from emlib.report.budgets import budget_table
 from emlib.report.cells import budget_of, cell_table, replicate_table
 from emlib.report.contrasts import difference_table
 from emlib.report.convergence import convergence_tables
 from emlib.report.estimation import correlation_table, estimation_table
 from emlib.report.load import Results, load_results
+from emlib.report.optima import basin_table, find_optima, with_verdicts
 from emlib.report.outcomes import Outcomes, judge
 from emlib.report.profiles import loss_table, profile_table
 from emlib.report.schemas import TABLES
@@ -60,6 +62,8 @@ def compute_tables(results: Results) -> dict[str, pd.DataFrame]:
     tolerance = float(study["hit_tolerance"])
     bootstrap = Bootstrap(functools.partial(identity.rng, study["seed"], "report"))
     outcomes = judge(results.fits, results.references, tolerance)
+    optima = find_optima(results, outcomes)
+    results = with_verdicts(results, optima)
     replicates = replicate_table(results, outcomes)
     cells = cell_table(results, outcomes, replicates, bootstrap)
     by_iteration, by_e_steps = convergence_tables(results, outcomes, tolerance)
@@ -78,6 +82,9 @@ def compute_tables(results: Results) -> dict[str, pd.DataFrame]:
         "sensitivity": sensitivity,
         "sensitivity_summary": sensitivity_summary(sensitivity, cells),
         "references": outcomes.references,
+        "optima": optima.table,
+        "basins": basin_table(results, optima),
+        "budgets": budget_table(results, replicates),
         "worst": worst_table(results.fits, outcomes),
         "coverage": results.coverage,
         "machines": machine_table(results.fits),

@@ -1,4 +1,4 @@
-"""From the results of a block's tasks to the rows of its five files. Standard library only."""
+"""From the results of a block's tasks to the rows of its six files. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Task:
-    """One thing for the worker to compute: a fit, or one start of a reference search.
+    """One thing for the worker to compute: a fit, a start of a reference search, a certificate.
 
     Parameters
     ----------
-    kind : {"fit", "reference"}
+    kind : {"fit", "reference", "certificate"}
     identity : str
         Of its result in the store.
     data_id : str
         Of the replicate's values, holes applied.
     row : dict
         Columns known before it runs. A reference start has `search` (the search's identity),
-        `replicates` (those that share its data), `source` (its init) and the ids.
+        `replicates` (those that share its data), `source` (its init) and the ids. A certificate
+        has `of`, the identity of the fit or start that it is of; only some are computed.
     """
 
     kind: str
@@ -68,6 +69,19 @@ OUTCOME: Row = {
 }
 """Columns of a fits row that only a fit can fill, as they are where it could not."""
 
+CERTIFICATE: Row = {
+    "objective": NAN,
+    "verdict": "",
+    "reason": "",
+    "newton_decrement": NAN,
+    "gradient_norm": NAN,
+    "smallest_share": NAN,
+    "em_rate": NAN,
+    "null_dimension": 0,
+    "boundary_dimension": 0,
+}
+"""Columns of a certificates row that only a certificate can fill."""
+
 
 def block_tables(
     tasks: list[Task],
@@ -75,7 +89,7 @@ def block_tables(
     deaths: Mapping[int, Death],
     keep_params: str,
 ) -> tuple[dict[str, list[Row]], int]:
-    """Rows of a block's five files, in the order of its tasks.
+    """Rows of a block's six files, in the order of its tasks.
 
     Parameters
     ----------
@@ -84,42 +98,43 @@ def block_tables(
     results : mapping of int to bytes
         Encoded records by task number.
     deaths : mapping of int to Death
-        The tasks without one.
+        The tasks without one. A task that is in neither was not wanted.
     keep_params : {"best", "all", "none"}
         Which fits' parameters are kept: `best` is the best start of each cell and replicate.
 
     Returns
     -------
     tables : dict
-        ``fits``, ``curves``, ``timings``, ``references`` and ``params``: lists of rows.
+        ``fits``, ``curves``, ``timings``, ``references``, ``params`` and ``certificates``: lists
+        of rows.
     provisional : int
         How many tasks ended in a way that is tried again.
     """
-    records = [
-        decode(results[number]) if number in results else _dead(task, deaths[number])
-        for number, task in enumerate(tasks)
-    ]
-    fits = [(task, record) for task, record in zip(tasks, records, strict=True) if _is_fit(task)]
-    searches = [
-        (task, record) for task, record in zip(tasks, records, strict=True) if not _is_fit(task)
-    ]
+    ended: dict[str, list[tuple[Task, Row]]] = {"fit": [], "reference": [], "certificate": []}
+    for number, task in enumerate(tasks):
+        if number in results:
+            ended[task.kind].append((task, decode(results[number])))
+        elif number in deaths:
+            ended[task.kind].append((task, _dead(task, deaths[number])))
+    fits = ended["fit"]
     tables = {
         "fits": [fit_row(task, record) for task, record in fits],
         "curves": [row for task, record in fits for row in fit_curve(task, record)],
         "timings": [_timing_row(task, record) for task, record in fits],
-        "references": reference_rows(searches),
+        "references": reference_rows(ended["reference"]),
         "params": _params_rows(fits, keep_params),
+        "certificates": [certificate_row(*pair) for pair in ended["certificate"]],
     }
+    records = [record for pairs in ended.values() for _, record in pairs]
     return tables, sum(record["provisional"] for record in records)
-
-
-def _is_fit(task: Task) -> bool:
-    return task.kind == "fit"
 
 
 def _dead(task: Task, death: Death) -> Row:
     message = death.message
-    if _is_fit(task):
+    if task.kind == "certificate":
+        outcome = {**CERTIFICATE, "verdict": "uncertified", "reason": message}
+        return {"provisional": True, "certificate": outcome}
+    if task.kind == "fit":
         message += f"; replay: {replay_line(task.identity)}"
     outcome = {"status": death.status, "message": message}
     return {"provisional": True, task.kind: outcome}
@@ -134,6 +149,11 @@ def fit_row(task: Task, record: Row) -> Row:
         **OUTCOME,
         **record["fit"],
     }
+
+
+def certificate_row(task: Task, record: Row) -> Row:
+    """A certificate's row of ``certificates``."""
+    return {"data_id": task.data_id, **task.row, **record["certificate"]}
 
 
 def fit_curve(task: Task, record: Row) -> Iterable[Row]:

@@ -61,6 +61,11 @@ SCHEMAS: dict[str, pa.Schema] = {
         "eigenvalue_ratio:f64 smallest_component:f64"
     ),
     "params": _schema("fit_id:str start:floats final:floats"),
+    "certificates": _schema(
+        "of:str data_id:str dataset:str missingness:str model:str replicate:i32 objective:f64 "
+        "verdict:str reason:str newton_decrement:f64 gradient_norm:f64 smallest_share:f64 "
+        "em_rate:f64 null_dimension:i32 boundary_dimension:i32"
+    ),
 }
 
 

@@ -53,6 +53,13 @@ def numerics_fingerprint(
     return digest(["numerics", syntax_digest(*_closure(roots)), library_versions()])
 
 
+@cache
+def certificate_fingerprint() -> str:
+    """Fingerprint of what a certificate is computed with, beyond what its fit is."""
+    names = ("inference/certificate", "inference/information", "study/certificates")
+    return syntax_digest(*_closure([PACKAGE / f"{name}.py" for name in names]))
+
+
 def init_parts(init: str, settings: Mapping[str, Any] | None = None) -> tuple[str, ...]:
     """Names of an init and of those among its settings, its defaults where none are given."""
     from emlib.inits import INITS

@@ -187,19 +187,27 @@ class _Clock:
         return {**self._seconds, "started": self._started, "ended": time.time()}
 
 
-def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
+def ascend(
+    case: Case, spec: FitSpec, lap: Callable[[str], None] = lambda part: None
+) -> tuple[Any, Climb, Climb | None]:
+    """A fit's start, its climb, and the polish of its end (None where that is degenerate)."""
     model, data = case.model, case.data
     start = case.start(spec.init["init"], spec.init["settings"], spec.rng("init"))
-    clock.lap("seconds_init")
+    lap("seconds_init")
     algorithm = make_algorithm(spec.algorithm["algorithm"], dict(spec.algorithm["settings"]))
     budget = remaining(spec.budget, start.e_steps)
     result = climb(
         model, data, start.params, algorithm, Stopping(**spec.stopping), budget,
         spec.rng("algorithm"),
     )  # fmt: skip
-    clock.lap("seconds_climb")
+    lap("seconds_climb")
     polished = polish(model, data, result)
-    clock.lap("seconds_polish")
+    lap("seconds_polish")
+    return start, result, polished
+
+
+def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
+    start, result, polished = ascend(case, spec, clock.lap)
     row = {
         **_endpoint(result),
         "loglik_start": float(result.history.loglik[0]),
@@ -214,7 +222,7 @@ def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
     if result.params is not None:
         ends = {"start": start.params, "final": result.params}
         record["params"] = {
-            name: _floats(model.pack(params, coordinates="natural"))
+            name: _floats(case.model.pack(params, coordinates="natural"))
             for name, params in ends.items()
         }
     return record

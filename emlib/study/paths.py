@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-BLOCK_KINDS = ("fits", "curves", "timings", "references", "params")
+BLOCK_KINDS = ("fits", "curves", "timings", "references", "params", "certificates")
 
 
 def block_name(block: int) -> str:
@@ -100,11 +100,12 @@ class StudyPaths:
         return self.root / "masks" / dataset / missingness / f"{block_name(block)}.npz"
 
     def block(self, kind: str, dataset: str, missingness: str, model: str, block: int) -> Path:
-        """One of a block's five files.
+        """One of a block's six files.
 
         Parameters
         ----------
-        kind : {"fits", "curves", "timings", "references", "params"}
+        kind : str
+            Of ``BLOCK_KINDS``.
 
         Raises
         ------

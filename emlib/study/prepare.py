@@ -20,6 +20,7 @@ from emlib.study.atomic import read_json
 from emlib.study.checks import checked_study
 from emlib.study.fingerprint import (
     PACKAGE,
+    certificate_fingerprint,
     component_digest,
     data_fingerprint,
     init_parts,
@@ -223,8 +224,9 @@ def study_display(study: Mapping[str, Any]) -> list[Any]:
 @cache
 def _runner_code() -> str:
     """What makes rows of records: when it changes, blocks are assembled again from the store."""
-    names = ("assembly", "files", "tasks")
-    return syntax_digest(*(PACKAGE / "study" / f"{name}.py" for name in names))
+    names = ("assembly", "files", "optima", "tasks")
+    code = syntax_digest(*(PACKAGE / "study" / f"{name}.py" for name in names))
+    return digest([code, certificate_fingerprint()])
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from emlib.algorithms import make_algorithm
-from emlib.algorithms.climb import Stopping, climb
+from emlib.algorithms.climb import Climb, Stopping, climb
 from emlib.inits import INITS
 from emlib.models import FAMILIES
 from emlib.study.fitting import Case, failure, is_provisional, remaining
@@ -97,12 +97,19 @@ def run_start(case: Case, source: str, e_steps: float, draws: np.random.Generato
     return {"provisional": is_provisional(end["status"], None), "reference": end}
 
 
-def _run(case: Case, source: str, e_steps: float, draws: np.random.Generator) -> dict[str, Any]:
+def ascend(
+    case: Case, source: str, e_steps: float, draws: np.random.Generator
+) -> tuple[float, Climb | None]:
+    """E-steps that a start and its climb spent, and the polish of its end (None if degenerate)."""
     start = case.start(source, {}, draws)
     budget = remaining({"e_steps": e_steps, "seconds": None}, start.e_steps)
     climbed = climb(case.model, case.data, start.params, make_algorithm("em", {}), STOPPING, budget)
     spent = float(start.e_steps) + float(climbed.e_steps)
-    polished = polish(case.model, case.data, climbed)
+    return spent, polish(case.model, case.data, climbed)
+
+
+def _run(case: Case, source: str, e_steps: float, draws: np.random.Generator) -> dict[str, Any]:
+    spent, polished = ascend(case, source, e_steps, draws)
     if polished is None or polished.status == "degenerate":
         return {**NOTHING, "status": "degenerate", "e_steps": spent}
     return {

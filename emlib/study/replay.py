@@ -132,6 +132,15 @@ def rerun(prefix: str, results: Path = Path("results")) -> Replay:
     raise EmlibError(f"{stored.paths.study}: the study no longer plans fit {stored.row['fit_id']}")
 
 
+def reference_of(stored: StoredFit) -> float:
+    """The optimum that the reference search found on a fit's data; NaN if it found none."""
+    from emlib.study.files import read_table
+
+    rows = read_table(_file(stored.paths, "references", stored.block)).to_pylist()
+    found = [row["loglik"] for row in rows if row["replicate"] == stored.row["replicate"]]
+    return float(found[0]) if found else math.nan
+
+
 def _pin_threads() -> None:
     """One thread, as in the worker; libraries read these variables when they are loaded."""
     from emlib.study.workerprocess import single_threaded
@@ -190,7 +199,11 @@ def replay_fit(
     EmlibError
         If the fit is not found, or its study no longer plans it.
     """
-    replay = rerun(prefix, results)
+    return show_replay(rerun(prefix, results), say)
+
+
+def show_replay(replay: Replay, say: Callable[[str], object] = print) -> bool:
+    """Print the climb of a fit that was run again; whether it is as stored, bit for bit."""
     row = replay.row
     say(f"fit {replay.stored.row['fit_id']} of study {replay.stored.paths.root.name}")
     say("  " + "  ".join(f"{name} {row[name]}" for name in COLUMNS))

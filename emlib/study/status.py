@@ -31,7 +31,7 @@ def count_statuses(
 ) -> tuple[dict[tuple[str, str, str], Counter[str]], dict[tuple[str, str, str], list[str]]]:
     """Fits by status for each dataset x missingness x model, and the blocks that are missing.
 
-    A block is missing while any of its five files is; the key ``planned`` counts all its fits.
+    A block is missing while any of its six files is; the key ``planned`` counts all its fits.
     """
     paths = StudyPaths(study_dir)
     study = grid.load_study(study_dir)

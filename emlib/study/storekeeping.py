@@ -83,7 +83,7 @@ def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
     root : Path
         ``results/store``.
     keep : iterable of Path
-        Folders of the studies to keep. Reference searches of their data are kept too.
+        Folders of the studies to keep. Reference searches and certificates of their data too.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
     def needed(data_id: str, identity: str, found: Found) -> bool:
         if data_id not in data_ids:
             return False
-        return identity in fit_ids or "reference" in decode(found.content)
+        return identity in fit_ids or "fit" not in decode(found.content)
 
     return _rewrite(root, needed)
 

@@ -1,4 +1,4 @@
-"""Runs one block: supervises its worker, keeps each fit as it ends, writes the five files.
+"""Runs one block: supervises its worker, keeps each fit as it ends, writes the six files.
 
 Standard library only while fits run, so that it outlives whatever kills its worker: a fit that
 hangs, crashes, exits or eats the memory becomes a row, and the block goes on.
@@ -21,6 +21,7 @@ from emlib.study.assembly import Death, Task, block_tables
 from emlib.study.atomic import read_json, write_json
 from emlib.study.grid import Block, load_study, planned_blocks
 from emlib.study.locks import FileLock, append_line
+from emlib.study.optima import worth_certifying
 from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
 from emlib.study.protocol import FINAL, Frame
 from emlib.study.store import Store, Writer
@@ -36,7 +37,7 @@ def run_block(
     fingerprint: str | None = None,
     command: Sequence[str] = WORKER,
 ) -> int:
-    """Compute what the store does not hold of one block, and write the block's five files.
+    """Compute what the store does not hold of one block, and write the block's six files.
 
     Parameters
     ----------
@@ -98,10 +99,12 @@ def _run_locked(
         finally:
             worker.stop()
     tables, provisional = block_tables(tasks, results, deaths, study["keep_params"])
+    ran = [(task.kind, number in reused) for number, task in enumerate(tasks)
+           if number in results or number in deaths]  # fmt: skip
     if provisional:
         _mark_loss(paths.lost(*ids))
     _write(paths, ids, tables)
-    _report(paths, ids, name, tasks, reused, provisional, began)
+    _report(paths, ids, name, ran, provisional, began)
 
 
 def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
@@ -115,9 +118,14 @@ def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
 def _results(
     paths: StudyPaths, name: str, study: dict[str, Any], worker: Worker, tasks: list[Task]
 ) -> tuple[dict[int, bytes], dict[int, Death], set[int]]:
-    """Encoded records by task number, tasks without one, and the numbers found in the store."""
+    """Encoded records by task number, tasks without one, and the numbers found in the store.
+
+    Fits and reference starts first; what they came to decides which certificates are wanted.
+    """
     store = Store(paths.store)
+    stored: dict[int, bytes] = {}
     results: dict[int, bytes] = {}
+    deaths: dict[int, Death] = {}
     with Writer(store) as writer:  # opened first: while it lives nobody rewrites the journals
         for data_id in sorted({task.data_id for task in tasks}):
             found, damages = store.read(data_id)
@@ -125,9 +133,7 @@ def _results(
                 _say(f"{name}: {damage}")
             for number, task in enumerate(tasks):
                 if task.data_id == data_id and task.identity in found:
-                    results[number] = found[task.identity].content
-        reused = set(results)
-        wanted = [number for number in range(len(tasks)) if number not in reused]
+                    stored[number] = found[task.identity].content
 
         def keep(frame: Frame) -> None:
             results[frame.task] = frame.content
@@ -135,8 +141,14 @@ def _results(
                 task = tasks[frame.task]
                 writer.append(task.data_id, task.identity, frame.content)
 
-        deaths = run_tasks(worker, wanted, study["budget"]["hard_seconds"], keep)
-    return results, deaths, reused
+        def obtain(wanted: list[int]) -> None:
+            results.update({number: stored[number] for number in wanted if number in stored})
+            lacking = [number for number in wanted if number not in stored]
+            deaths.update(run_tasks(worker, lacking, study["budget"]["hard_seconds"], keep))
+
+        obtain([number for number, task in enumerate(tasks) if task.kind != "certificate"])
+        obtain(worth_certifying(tasks, results))
+    return results, deaths, set(stored).intersection(results)
 
 
 def _mark_loss(path: Path) -> None:
@@ -161,29 +173,28 @@ def _report(
     paths: StudyPaths,
     ids: tuple[str, str, str, int],
     name: str,
-    tasks: list[Task],
-    reused: set[int],
+    ran: list[tuple[str, bool]],
     provisional: int,
     began: float,
 ) -> None:
-    """One line in the log, and the same counts in the study's events."""
-    fits = [number for number, task in enumerate(tasks) if task.kind == "fit"]
-    fits_reused = len(reused.intersection(fits))
-    searches = len(tasks) - len(fits)
-    searches_reused = len(reused) - fits_reused
-    counts = {
-        "fits": len(fits),
-        "reused": fits_reused,
-        "computed": len(fits) - fits_reused,
-        "reference_starts": searches,
-        "reference_starts_reused": searches_reused,
-        "reference_starts_computed": searches - searches_reused,
-        "provisional": provisional,
-    }
+    """One line in the log, and the same counts in the study's events.
+
+    ``ran`` has the kind of each task that ended, and whether its result was in the store.
+    """
+    kinds = {"fit": "", "reference": "reference_starts_", "certificate": "certificates_"}
+    counts: dict[str, int] = {}
+    for kind, prefix in kinds.items():
+        reused = [again for one, again in ran if one == kind]
+        counts[prefix.rstrip("_") or "fits"] = len(reused)
+        counts[f"{prefix}reused"] = sum(reused)
+        counts[f"{prefix}computed"] = len(reused) - sum(reused)
+    counts["provisional"] = provisional
     _say(
         f"{name}: {counts['fits']} fits, {counts['reused']} reused, {counts['computed']} computed; "
-        f"{searches} reference starts, {searches_reused} reused, "
-        f"{searches - searches_reused} computed; {provisional} provisional"
+        f"{counts['reference_starts']} reference starts, {counts['reference_starts_reused']} "
+        f"reused, {counts['reference_starts_computed']} computed; {counts['certificates']} "
+        f"certificates, {counts['certificates_reused']} reused, "
+        f"{counts['certificates_computed']} computed; {provisional} provisional"
     )
     names = dict(zip(("dataset", "missingness", "model", "block"), ids, strict=True))
     times = {"started": began, "ended": time.time()}

@@ -1,4 +1,4 @@
-"""What there is to compute in a block: its fits in plan order, then its reference searches.
+"""What there is to compute in a block: fits in plan order, reference searches, certificates.
 
 The worker runs these tasks, and ``emlib replay`` runs one of them again.
 """
@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emlib.algorithms.climb import Climb
 from emlib.errors import EmlibError, InvalidData
 from emlib.study import identity, reference
 from emlib.study.assembly import Task
+from emlib.study.certificates import run_certificate
 from emlib.study.datafiles import extras_of, truth_of
 from emlib.study.files import load_npz
-from emlib.study.fingerprint import init_parts, numerics_fingerprint
-from emlib.study.fitting import Case, FitSpec, run_fit
+from emlib.study.fingerprint import certificate_fingerprint, init_parts, numerics_fingerprint
+from emlib.study.fitting import Case, FitSpec, ascend, run_fit
 from emlib.study.grid import Block, PlannedFit, block_fits
 from emlib.study.kernels import exercise
 from emlib.study.paths import StudyPaths
@@ -32,10 +35,11 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Job:
-    """A task and how to run it."""
+    """A task, how to run it, and how to climb to its polished end once more."""
 
     task: Task
     run: Callable[[], Record]
+    polished: Callable[[], Climb | None]
 
 
 class BlockWork:
@@ -62,7 +66,8 @@ class BlockWork:
         self._model = study["models"][block.model]
         self._cases = _cases(StudyPaths(study_dir), self._model, block)
         self._data_ids = {r: data_identity(case) for r, case in self._cases.items()}
-        self.jobs: list[Job] = [*map(self._fit, block_fits(study, block)), *self._searches()]
+        climbs = [*map(self._fit, block_fits(study, block)), *self._searches()]
+        self.jobs: list[Job] = [*climbs, *map(self._certificate, climbs)]
 
     def warm(self) -> None:
         """Run something small once, so that loading compiled code is not measured in a fit."""
@@ -111,7 +116,20 @@ class BlockWork:
             study["budget"],
             rng=_draws(study["seed"], path, algorithm),
         )
-        return Job(Task("fit", fit_id, data_id, row), lambda: run_fit(case, spec))
+        task = Task("fit", fit_id, data_id, row)
+        return Job(task, lambda: run_fit(case, spec), lambda: ascend(case, spec)[2])
+
+    def _certificate(self, job: Job) -> Job:
+        """The certificate of where a fit or a reference start ended."""
+        row, block, most = job.task.row, self._block, float(self._study["reference"]["e_steps"])
+        replicate = row["replicates"][0] if "replicates" in row else row["replicate"]
+        axes = {name: getattr(block, name) for name in ("dataset", "missingness", "model")}
+        of = job.task.identity
+        name = identity.digest(["certificate", of, most, certificate_fingerprint()])
+        row = {"of": of, **axes, "replicate": replicate}
+        task = Task("certificate", name, job.task.data_id, row)
+        case = self._cases[replicate]
+        return Job(task, lambda: run_certificate(case, job.polished, most), job.polished)
 
     def _searches(self) -> list[Job]:
         """Reference searches, one a data set: replicates that share their data share it."""
@@ -143,7 +161,8 @@ class BlockWork:
             path = reference.start_path(data_id, model, source, number)
             name = identity.digest([seed, path, dict(model), e_steps, numerics[source]])
             task = Task("reference", name, data_id, {**row, "source": source})
-            jobs.append(Job(task, _search_start(case, source, e_steps, seed, path)))
+            start = partial(_search_start, case, source, e_steps, seed, path)
+            jobs.append(Job(task, partial(start, reference.run_start), partial(start, _end)))
         return jobs
 
 
@@ -156,9 +175,13 @@ def _draws(
 
 
 def _search_start(
-    case: Case, source: str, e_steps: float, seed: int, path: list[Any]
-) -> Callable[[], Record]:
-    return lambda: reference.run_start(case, source, e_steps, identity.rng(seed, *path))
+    case: Case, source: str, e_steps: float, seed: int, path: list[Any], run: Callable[..., Any]
+) -> Any:
+    return run(case, source, e_steps, identity.rng(seed, *path))
+
+
+def _end(case: Case, source: str, e_steps: float, draws: Any) -> Climb | None:
+    return reference.ascend(case, source, e_steps, draws)[1]
 
 
 def _parameters(case: Case) -> int:

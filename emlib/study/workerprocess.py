@@ -111,6 +111,11 @@ class Worker:
         with suppress(Closed):  # noticed at the next receive, with its cause
             send(self._in, RUN, content=list(tasks))
 
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._process is not None
+
     def receive(self, seconds: float | None) -> Frame:
         return self._reader.receive(seconds)
 
@@ -154,7 +159,7 @@ def run_tasks(
     Parameters
     ----------
     worker : Worker
-        Already started.
+        Started before, and started again where it has died.
     wanted : sequence of int
         Task numbers.
     limit : float or None
@@ -171,6 +176,8 @@ def run_tasks(
     deaths: dict[int, Death] = {}
     died_once: set[int] = set()
     if waiting:
+        if not worker.alive:  # it died in the last of the tasks before these
+            worker.start()
         worker.run(waiting)
     while waiting:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emlib.study import files, grid, identity
-from emlib.study.paths import StudyPaths
+from emlib.study.paths import BLOCK_KINDS, StudyPaths
 
 SKILL = {"kmeans": 0.75, "kmeans++": 0.6, "points": 0.4, "random": 0.25, "short_em": 0.65}
 COST = {"kmeans": 4.0, "kmeans++": 1.0, "points": 1.0, "random": 1.0, "short_em": 50.0, "truth": 0}
@@ -133,10 +133,8 @@ class FakeStudy:
         }
 
     def rows(self, study: Mapping[str, Any], block: grid.Block) -> dict[str, list[dict[str, Any]]]:
-        """Rows of a block's five files."""
-        out: dict[str, list[dict[str, Any]]] = {
-            kind: [] for kind in ("fits", "curves", "timings", "references", "params")
-        }
+        """Rows of a block's six files."""
+        out: dict[str, list[dict[str, Any]]] = {kind: [] for kind in BLOCK_KINDS}
         for fit in grid.block_fits(study, block):
             row, curve, timing = self.fit(study, fit)
             out["fits"].append(row)
@@ -147,7 +145,27 @@ class FakeStudy:
             )
         for replicate in block.replicates:
             out["references"].append(self.reference(study, block, replicate))
+        out["certificates"] = [self.certificate(row) for row in out["references"]]
         return out
+
+    def certificate(self, reference: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the reference optimum: a saddle on data set `high` in replicate 1."""
+        saddle = reference["dataset"] == "high" and reference["replicate"] == 1
+        share = -0.2 if saddle else 0.3
+        return {
+            "of": identity.digest(["start", reference["reference_id"]]),
+            **{k: reference[k] for k in ("data_id", "dataset", "missingness", "model")},
+            "replicate": reference["replicate"],
+            "objective": reference["loglik"] + 1e-7,
+            "verdict": "saddle" if saddle else "maximum",
+            "reason": "the objective rises along 1 of 44 directions" if saddle else "",
+            "newton_decrement": 1e-8,
+            "gradient_norm": 1e-5,
+            "smallest_share": share,
+            "em_rate": 1.0 - share,
+            "null_dimension": 0,
+            "boundary_dimension": 0,
+        }
 
     def data_id(self, study: Mapping[str, Any], dataset: str, missingness: str, r: int) -> str:
         fixed = dataset in self.real and study["missingness"][missingness]["rate"] == 0

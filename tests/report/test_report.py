@@ -81,7 +81,7 @@ def test_every_figure_has_a_caption_for_snakemake():
 
 def test_sections_come_in_the_order_of_the_design(text):
     order = ["answer", "design", "coverage", "hits", "profiles", "convergence", "losses", "rates"]
-    order += ["statuses", "sensitivity", "provenance"]
+    order += ["optima", "cost", "statuses", "sensitivity", "provenance"]
     places = [text.index(f'<section id="{name}">') for name in order]
     assert places == sorted(places)
 

@@ -41,7 +41,7 @@ def write_fits(paths, statuses):
             for i in range(2 * study["replicates"])
         ]
         files.write_table(paths.block("fits", *ids), rows, "fits")
-        for kind in ("curves", "timings", "references", "params"):
+        for kind in ("curves", "timings", "references", "params", "certificates"):
             files.write_table(paths.block(kind, *ids), [], kind)
 
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from emlib.cli import main
 from emlib.errors import EmlibError
 from emlib.study.files import read_table, write_table
 from emlib.study.paths import StudyPaths
-from emlib.study.replay import find_fit, replay_fit
+from emlib.study.replay import find_fit, reference_of, replay_fit
 from emlib.study.supervisor import run_block
 from tests.study.small_study import planned_study
 
@@ -73,3 +75,27 @@ def test_a_replay_that_differs_says_in_what(tmp_path: Path) -> None:
     assert not replay_fit(rows[0]["fit_id"], paths.results, lines.append)
     assert lines[-1] == "NOT identical to the stored fit"
     assert any(line.strip().startswith("loglik: ") for line in lines[-2:])
+
+
+def test_a_replay_draws_the_climb_where_it_is_told(
+    done: StudyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fit_id = fit_ids(done)[0]
+    command = ["replay", fit_id, "--results", str(done.results), "--plot"]
+    for extra, name in (([], f"climb-{fit_id[:12]}.svg"), (["own.png"], "own.png")):
+        result = CliRunner().invoke(main, [*command, *extra])
+        assert result.exit_code == 0, result.output
+        assert result.output.splitlines()[-1] == f"plot: {name}"
+        assert (tmp_path / name).stat().st_size > 1000
+    refused = CliRunner().invoke(main, [*command, "own.gif"])
+    assert refused.exit_code == 1
+    assert "iteration" not in refused.output  # before anything runs
+
+
+def test_the_reference_of_a_fit_is_that_of_its_data(done: StudyPaths) -> None:
+    references = read_table(done.block("references", *IDS)).to_pylist()
+    for fit_id in fit_ids(done)[::3]:
+        stored = find_fit(fit_id, done.results)
+        (mine,) = [row for row in references if row["data_id"] == stored.row["data_id"]]
+        assert reference_of(stored) == mine["loglik"]

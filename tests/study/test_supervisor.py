@@ -170,7 +170,7 @@ def test_a_block_with_lost_and_timed_out_fits_ends_with_exit_code_0(study: Study
     assert column(study, "status") == ["converged", "lost", "timeout"]
     assert column(study, "message")[1].endswith("replay: emlib replay fit1")
     assert column(study, "loglik")[0] == 0.0
-    for kind in ("curves", "timings", "references", "params"):
+    for kind in ("curves", "timings", "references", "params", "certificates"):
         assert study.block(kind, *IDS).is_file()
     assert json.loads(study.lost(*IDS).read_text()) == {"count": 1}
 

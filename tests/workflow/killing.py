@@ -57,7 +57,7 @@ class Victim(Project):
 
     def same_files(self) -> dict[str, bytes]:
         """Files whose bytes may not depend on how the study was run."""
-        return self.block_files("fits", "curves", "references", "params")
+        return self.block_files("fits", "curves", "references", "params", "certificates")
 
 
 def kill(pid: int, blow: signal.Signals = signal.SIGKILL) -> None:

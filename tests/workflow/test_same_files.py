@@ -21,7 +21,7 @@ def test_one_core_and_another_order_of_the_grid_write_the_same_files(finished, p
 
 
 def assert_same_numbers(project: Project, other: Project) -> None:
-    for kind in ("fits", "curves", "references", "params"):
+    for kind in ("fits", "curves", "references", "params", "certificates"):
         mine, theirs = project.block_files(kind), other.block_files(kind)
         assert mine.keys() == theirs.keys()
         differing = [name for name in mine if mine[name] != theirs[name]]

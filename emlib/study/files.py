@@ -41,7 +41,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "fits": _schema(
         "fit_id:str cell_id:str dataset:str missingness:str mechanism:str rate:f64 model:str "
         "init:str algorithm:str oracle:bool replicate:i32 start:i32 data_id:str "
-        "status:str flags:str message:str loglik:f64 objective:f64 loglik_start:f64 "
+        "status:str rule:str flags:str message:str loglik:f64 objective:f64 loglik_start:f64 "
         "loglik_polished:f64 status_polished:str n_iter:i32 e_steps_init:f64 e_steps_climb:f64 "
         "e_steps_polish:f64 predicted_gain:f64 linear_rate:f64 eigenvalue_ratio:f64 "
         "smallest_component:f64 n_rows:i32 n_parameters:i32 ari:f64 parameter_error:f64 "

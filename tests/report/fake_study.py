@@ -239,6 +239,7 @@ class FakeStudy:
             "status": status,
             "flags": flags,
             "message": message,
+            "rule": "predicted_gain" if status == "converged" else "",
             "loglik": final if status != "degenerate" else best + 20,
             "objective": final,
             "loglik_start": final - 300,

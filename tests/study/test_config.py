@@ -63,7 +63,8 @@ def test_every_default_is_filled_in(write):
     assert study["inits"]["truth"]["deterministic"]
     assert not study["inits"]["kmeans"]["oracle"]
     assert study["algorithms"] == {"em": {"algorithm": "em", "settings": {}}}
-    assert study["stopping"] == {"tol": 1e-3, "max_iter": 1000}
+    given = {name: value for name, value in study["stopping"].items() if value is not None}
+    assert given == {"tol": 1e-3, "max_iter": 1000, "combine": "any"}
     json.dumps(study, allow_nan=False)
 
 
@@ -120,7 +121,7 @@ MISTAKES = {
     ),
     "unknown key inside": (
         {"stopping": {"tols": 1}},
-        "stopping.tols: unknown key 'tols'; did you mean 'tol'? (allowed: tol, max_iter)",
+        "stopping.tols: unknown key 'tols'; did you mean 'tol'? (allowed: tol, max_iter, ",
     ),
     "unknown init": (
         {"inits": {"random": None, "kmean": None}},
@@ -140,7 +141,7 @@ MISTAKES = {
     ),
     "impossible value of a setting": (
         {"inits": {"random": None, "short_em": {"tries": 0}}},
-        "inits.short_em: tries: 0 is not positive",
+        "inits.short_em: tries: 0 is not a positive integer",
     ),
     "unknown family": (
         {"models": {"m": {"family": "gaussian_mixtur", "n_components": 2}}},
@@ -161,7 +162,7 @@ MISTAKES = {
     ),
     "unknown algorithm": (
         {"algorithms": {"me": None}},
-        "algorithms.me: unknown algorithm 'me'; did you mean 'em'? (allowed: em)",
+        "algorithms.me: unknown algorithm 'me'; did you mean 'em'? (allowed: em, ",
     ),
     "unknown table": (
         {"datasets": {"x": {"table": "iriss"}}},

@@ -39,7 +39,8 @@ class Online(Algorithm):
 
     Units are dealt to minibatches at random, and each pass reads these in a new order.  The
     objective of a pass is the sum of the minibatches' logliks, each at the parameters that it was
-    read with: it need not rise.  Cost of an iteration: one E-step a pass, and one more where EM takes over.
+    read with: it need not rise.  Cost of an iteration: one E-step a pass, and one more where EM
+    takes over.
 
     Parameters
     ----------

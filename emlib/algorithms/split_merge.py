@@ -49,8 +49,8 @@ class SplitMerge(Algorithm):
     EM climbs until it gains less than 1e-3 nats; then the best candidates are tried, each by a full
     EM from ``model.start`` of the merged and split responsibilities.  The first that ends higher is
     the new place, from where candidates are ranked again; where none does, EM ends the climb.  A
-    trial that ends spurious is not taken unless the place is.  Cost of an iteration: one E-step, or one
-    trial, of at most ``trial_iterations`` + 1 E-steps; and one E-step to rank.
+    trial that ends spurious is not taken unless the place is.  Cost of an iteration: one E-step, or
+    one trial, of at most ``trial_iterations`` + 2 E-steps; and one E-step to rank.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ Tosses = make_dataclass("Tosses", ["heads", "tails", "loglik", "magnitude"])  # 
 
 class CoinsModel(Model):
     family, n_components, cycle, n = "coins", 2, (Step(frozenset({"chances"})),), 10
+    posteriors = sums = frozenset()  # its E-step knows the exact posterior, its sums do not add
 
     def posterior(self, params, data):
         joint = np.log(0.5) + np.nan_to_num(stats.binom.logpmf(data.values, self.n, params.chances))

@@ -4,19 +4,37 @@ from dataclasses import fields
 from typing import Any
 
 from emlib.algorithms.anderson import Anderson
+from emlib.algorithms.annealing import Annealing
 from emlib.algorithms.base import Algorithm, Position
+from emlib.algorithms.classification import Classification
 from emlib.algorithms.climb import Budget, Climb, History, climb
 from emlib.algorithms.em import EM
+from emlib.algorithms.incremental import Incremental
+from emlib.algorithms.online import Online
+from emlib.algorithms.split_merge import SplitMerge
 from emlib.algorithms.squarem import Squarem
+from emlib.algorithms.stochastic import Stochastic
 from emlib.algorithms.stopping import Stopping
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
-    algorithm.name: algorithm for algorithm in (EM, Squarem, Anderson)
+    algorithm.name: algorithm
+    for algorithm in (
+        EM,
+        Squarem,
+        Anderson,
+        Annealing,
+        Classification,
+        Stochastic,
+        Incremental,
+        Online,
+        SplitMerge,
+    )
 }
 
 __all__ = [
-    "ALGORITHMS", "EM", "Algorithm", "Anderson", "Budget", "Climb", "History", "Position",
-    "Squarem", "Stopping", "climb", "make_algorithm",
+    "ALGORITHMS", "EM", "Algorithm", "Anderson", "Annealing", "Budget", "Classification", "Climb",
+    "History", "Incremental", "Online", "Position", "SplitMerge", "Squarem", "Stochastic",
+    "Stopping", "climb", "make_algorithm",
 ]  # fmt: skip
 
 

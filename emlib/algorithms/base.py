@@ -55,11 +55,14 @@ class Algorithm(ABC):
         Its increments do not shrink as those of EM do, so that a climb is judged on plain EM steps.
     posteriors : frozenset of str
         Kinds of posterior that the model must have, of ``Model.posteriors``.
+    sums : frozenset of str
+        What its stats must allow, of ``Model.sums``.
     """
 
     name: ClassVar[str]
     accelerated: ClassVar[bool] = False
     posteriors: ClassVar[frozenset[str]] = frozenset()
+    sums: ClassVar[frozenset[str]] = frozenset()
 
     def ascends(self, model: Model) -> str:
         """What must never fall: loglik, penalized, free_energy, classification or none."""
@@ -68,7 +71,10 @@ class Algorithm(ABC):
     def unable(self, model: Model) -> str:
         """Why the model cannot be climbed so; empty if it can."""
         lacking = sorted(self.posteriors - model.posteriors)
-        return f"it has no {' and no '.join(lacking)} posterior" if lacking else ""
+        if lacking:
+            return f"it has no {' and no '.join(lacking)} posterior"
+        lacking = sorted(self.sums - model.sums)
+        return f"its sums cannot be {' or '.join(lacking)}" if lacking else ""
 
     @abstractmethod
     def begin(self, model: Model, data: Any, start: Any, rng: np.random.Generator) -> Position:

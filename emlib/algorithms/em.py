@@ -49,3 +49,13 @@ def em_map(model: Model, data: Any, params: Any, stats: Stats) -> tuple[Any, flo
         else:
             params = model.m_step(stats, params, step.free)
     return params, e_steps
+
+
+def q_map(model: Model, params: Any, stats: Stats) -> Any:
+    """Where the model's conditional M-steps go on Q alone, all given the same ``stats`` (ECM).
+
+    For algorithms that do not ascend the loglik, or do not have the stats of one E-step.
+    """
+    for step in model.cycle:
+        params = model.m_step(stats, params, step.free)
+    return params

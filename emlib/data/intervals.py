@@ -81,6 +81,13 @@ class Intervals(Regression):
         parts = {field.name: getattr(exact, field.name) for field in fields(exact)}
         return cls(**(parts | {"values": low}), upper=high)
 
+    def _of_rows(self, rows: NDArray[np.int64]) -> "Intervals":
+        return self.from_ends(self.values[rows], self.upper[rows], self.covariates[rows])
+
+    @property
+    def _contents(self) -> NDArray[np.float64]:
+        return np.column_stack([super()._contents, self.upper])
+
     @cached_property
     def observed(self) -> NDArray[np.bool_]:
         """True where a cell is known exactly, shape (n, d)."""

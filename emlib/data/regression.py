@@ -47,6 +47,13 @@ class Regression(Table):
         parts = {field.name: getattr(table, field.name) for field in fields(table)}
         return cls(**parts, covariates=checked_covariates(covariates, table.n))
 
+    def _of_rows(self, rows: NDArray[np.int64]) -> Self:
+        return self.from_arrays(self.values[rows], self.covariates[rows])
+
+    @property
+    def _contents(self) -> NDArray[np.float64]:
+        return np.column_stack([super()._contents, self.covariates])
+
     @cached_property
     def covariate_means(self) -> NDArray[np.float64]:
         """Weighted mean of each covariate over the informative rows, shape (p,)."""

@@ -80,6 +80,20 @@ class Sequences(Table):
         weights = checked_weights(unit_weights, self.n_sequences, "sequence")
         return replace(self, weights=np.repeat(weights, self.lengths))
 
+    def part(self, units: NDArray[np.int64]) -> "Sequences":
+        """The sequences ``units`` alone, by their numbers, in that order."""
+        rows = np.concatenate([np.arange(self.offsets[u], self.offsets[u + 1]) for u in units])
+        view = self.from_arrays(self.values[rows], self.lengths[units])
+        return replace(view, weights=self.weights[rows])
+
+    @cached_property
+    def sorted_units(self) -> NDArray[np.int64]:
+        """As ``Table.sorted_units``: by length, then by what the steps hold."""
+        contents = np.where(np.isnan(self._contents), np.nan, self._contents + 0.0)
+        steps = np.split(contents, self.offsets[1:-1])
+        keys = [(len(one), one.tobytes()) for one in steps]
+        return np.array(sorted(range(self.n_sequences), key=keys.__getitem__), dtype=np.int64)
+
     @cached_property
     def seen_sequences(self) -> NDArray[np.bool_]:
         """True for sequences with an observed cell, shape (n_sequences,)."""

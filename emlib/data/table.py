@@ -107,6 +107,24 @@ class Table:
         """The same rows with other weights, one a unit."""
         return replace(self, weights=checked_weights(unit_weights, self.n))
 
+    def part(self, units: NDArray[np.int64]) -> Self:
+        """The units ``units`` alone, by their numbers, in that order; all weights may be 0."""
+        view = self._of_rows(units)
+        return replace(view, weights=self.weights[units])
+
+    def _of_rows(self, rows: NDArray[np.int64]) -> Self:
+        return self.from_array(self.values[rows])
+
+    @cached_property
+    def sorted_units(self) -> NDArray[np.int64]:
+        """Units sorted by all that they hold: draws along it do not depend on their order."""
+        return np.lexsort(self._contents.T[::-1]).astype(np.int64)
+
+    @property
+    def _contents(self) -> NDArray[np.float64]:
+        """All that a row holds, one line a row."""
+        return np.column_stack([self.values, self.weights])
+
     @cached_property
     def observed(self) -> NDArray[np.bool_]:
         """True where a cell is observed, shape (n, d)."""

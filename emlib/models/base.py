@@ -136,6 +136,9 @@ class Model(ABC):
     """Inits whose starts a study's reference search takes in turn."""
     posteriors: ClassVar[frozenset[str]] = frozenset({"tempered", "hard", "sampled"})
     """Posteriors of the latent classes that the E-step can take beside the exact one."""
+    sums: ClassVar[frozenset[str]] = frozenset({"mixed", "scaled"})
+    """What its stats allow beside the sum of one E-step's: ``mixed``, to add those of E-steps at
+    different parameters, an M-step then raises Q; ``scaled``, to weigh them by a factor."""
     levels: ClassVar[bool] = False
     """Whether cells are levels without an order; a missing one is then completed by the most
     probable level, not by an expectation."""

@@ -55,6 +55,12 @@ class CensoredSums:
             self.lines + other.lines, self.loglik + other.loglik, self.magnitude + other.magnitude
         )
 
+    def scaled(self, factor: float) -> "CensoredSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return CensoredSums(
+            self.lines.scaled(factor), factor * self.loglik, factor * self.magnitude
+        )
+
 
 @dataclass(frozen=True)
 class CensoredNormalModel(Model):

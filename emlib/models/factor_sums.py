@@ -57,6 +57,13 @@ class FactorSums:
             self.magnitude + moved.magnitude,
         )
 
+    def scaled(self, factor: float) -> "FactorSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return FactorSums(
+            factor * self.shares, self.reference, factor * self.gram, factor * self.cross,
+            factor * self.squares, factor * self.loglik, factor * self.magnitude,
+        )  # fmt: skip
+
     def about(self, reference: Array) -> "FactorSums":
         """The same sums about other means and loadings."""
         shift = reference - self.reference

@@ -53,6 +53,10 @@ class LatentCounts:
             self.magnitude + other.magnitude,
         )
 
+    def scaled(self, factor: float) -> "LatentCounts":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return LatentCounts(factor * self.counts, factor * self.loglik, factor * self.magnitude)
+
 
 @dataclass(frozen=True, eq=False)
 class GroupedMultinomialModel(Model):

@@ -84,6 +84,12 @@ class LineSums:
             second=self.second + turned.second,
         )  # fmt: skip
 
+    def scaled(self, factor: float) -> "LineSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return replace(
+            self, gram=factor * self.gram, cross=factor * self.cross, second=factor * self.second
+        )
+
     def about(self, intercept: Array, coef: Array) -> "LineSums":
         """The same sums of the residuals from other lines."""
         slopes = coef - self.coef

@@ -50,6 +50,13 @@ class ClassSums:
             self.magnitude + other.magnitude,
         )
 
+    def scaled(self, factor: float) -> "ClassSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return ClassSums(
+            factor * self.counts, factor * self.cells, factor * self.loglik,
+            factor * self.magnitude,
+        )  # fmt: skip
+
 
 class LocalIndependence(Model):
     """A mixture of discrete columns that are independent given the class.

@@ -96,6 +96,7 @@ class PoissonRegressionMixtureModel(Model):
     family: ClassVar[str] = "poisson_regression_mixture"
     needs: ClassVar[tuple[str, ...]] = ("covariates",)
     search: ClassVar[tuple[str, ...]] = ("random", "short_em", "points")
+    sums: ClassVar[frozenset[str]] = frozenset({"mixed"})  # they are the rows: averages would grow
 
     n_components: int
 

@@ -93,6 +93,13 @@ class RegressionSums:
             self.loglik + other.loglik, self.magnitude + other.magnitude,
         )  # fmt: skip
 
+    def scaled(self, factor: float) -> "RegressionSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return RegressionSums(
+            factor * self.counts, factor * self.cells, factor * self.log_precisions,
+            self.lines.scaled(factor), factor * self.loglik, factor * self.magnitude,
+        )  # fmt: skip
+
     @property
     def precisions(self) -> Array:
         """Sums of E[u] over the responses, shape (K,)."""

@@ -88,6 +88,12 @@ class StudentSums:
             self.weighted + other.weighted,
         )
 
+    def scaled(self, factor: float) -> "StudentSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return StudentSums(
+            factor * self.counts, factor * self.log_precisions, self.weighted.scaled(factor)
+        )
+
 
 @dataclass(frozen=True)
 class StudentMixtureModel(DofSetting, Model):

@@ -46,6 +46,13 @@ class ComponentSums:
             self.magnitude + moved.magnitude,
         )
 
+    def scaled(self, factor: float) -> "ComponentSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return ComponentSums(
+            factor * self.counts, self.reference, factor * self.first, factor * self.second,
+            factor * self.loglik, factor * self.magnitude,
+        )  # fmt: skip
+
     def about(self, reference: Array) -> "ComponentSums":
         """The same sums about other reference points (the parallel-axis theorem)."""
         shift = self.reference - reference

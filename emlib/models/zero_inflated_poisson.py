@@ -64,6 +64,9 @@ class ZeroInflatedPoissonModel(Model):
 
     family: ClassVar[str] = "zero_inflated_poisson"
     traits: ClassVar[frozenset[str]] = frozenset()
+    # Near the boundary the M-step looks at the observed likelihood, not at what else EM may ascend.
+    posteriors: ClassVar[frozenset[str]] = frozenset({"sampled"})
+    sums: ClassVar[frozenset[str]] = frozenset()
     search: ClassVar[tuple[str, ...]] = ("random",)
     n_components: ClassVar[int] = 1  # type: ignore[misc]
 

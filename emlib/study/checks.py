@@ -50,6 +50,7 @@ def checked_study(path: Path, overrides: Mapping[str, Any] | None = None) -> dic
     _check_holes(config, study, infos, mistakes)
     _check_models(study, infos, truths, {(cell.dataset, cell.model) for cell in cells}, mistakes)
     _check_starts(study, cells, mistakes)
+    _check_algorithms(study, cells, mistakes)
     _check_inits(study, infos, cells, mistakes)
     mistakes.raise_if_any()
     return study
@@ -223,6 +224,26 @@ def _check_starts(study: dict[str, Any], cells: list[grid.Entry], mistakes: Mist
                 f"init {study['inits'][key]['init']!r} needs {' and '.join(lacking)}, which model "
                 f"{model!r} ({family}) does not have; inits that can start it: "
                 f"{', '.join(able) or 'none of this study'} (see exclude)",
+            )
+
+
+def _check_algorithms(study: dict[str, Any], cells: list[grid.Entry], mistakes: Mistakes) -> None:
+    """An algorithm may need what a model does not have."""
+    from emlib.algorithms import make_algorithm
+
+    algorithms = {
+        key: make_algorithm(one["algorithm"], one["settings"])
+        for key, one in study["algorithms"].items()
+    }
+    for key, name in sorted({(cell.algorithm, cell.model) for cell in cells}):
+        model = _model(study["models"][name])
+        why = algorithms[key].unable(model)
+        if why:
+            able = [other for other, one in algorithms.items() if not one.unable(model)]
+            mistakes.add(
+                ("algorithms", key),
+                f"{algorithms[key].name} cannot climb model {name!r} ({model.family}): {why}; "
+                f"algorithms that can: {', '.join(able) or 'none of this study'} (see exclude)",
             )
 
 

@@ -249,6 +249,15 @@ MISTAKES = {
         {"models": {"t": {"family": "student_mixture", "n_components": 2, "dofs": float("inf")}}},
         "models.t.dofs: inf is not a finite number",
     ),
+    "an algorithm that a model is unable to": (
+        {"algorithms": {"em": None, "smem": {"algorithm": "split_merge"}}},
+        "algorithms.smem: split_merge cannot climb model 'two' (gaussian_mixture): two classes are "
+        "merged and a third split, and it has 2; algorithms that can: em (see exclude)",
+    ),
+    "an algorithm's setting out of range": (
+        {"algorithms": {"o": {"algorithm": "online", "alpha": 0.5}}},
+        "algorithms.o.alpha: 0.5 is not in (0.5, 1]",
+    ),
     "more components than rows": (
         {"models": {"m": {"family": "gaussian_mixture", "n_components": 60}}},
         "models.m: cannot be fitted to dataset 'drawn':",

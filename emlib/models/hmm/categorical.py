@@ -41,6 +41,10 @@ class SymbolCounts:
     def __add__(self, other: "SymbolCounts") -> "SymbolCounts":
         return SymbolCounts(self.counts + other.counts)
 
+    def scaled(self, factor: float) -> "SymbolCounts":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return SymbolCounts(factor * self.counts)
+
 
 @dataclass(frozen=True)
 class Categorical(Emission):

@@ -38,6 +38,10 @@ class ChainSums:
     def __add__(self, other: "ChainSums") -> "ChainSums":
         return ChainSums(self.initial + other.initial, self.transitions + other.transitions)
 
+    def scaled(self, factor: float) -> "ChainSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return ChainSums(factor * self.initial, factor * self.transitions)
+
 
 @dataclass(frozen=True, eq=False)
 class Smoothed:

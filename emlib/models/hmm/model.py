@@ -62,6 +62,13 @@ class HMMStats:
             self.magnitude + other.magnitude,
         )
 
+    def scaled(self, factor: float) -> "HMMStats":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return HMMStats(
+            self.chain.scaled(factor), self.emission.scaled(factor), factor * self.loglik,
+            factor * self.magnitude,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class HMMModel(Model):

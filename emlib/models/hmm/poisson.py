@@ -41,6 +41,10 @@ class PoissonSums:
     def __add__(self, other: "PoissonSums") -> "PoissonSums":
         return PoissonSums(self.exposures + other.exposures, self.totals + other.totals)
 
+    def scaled(self, factor: float) -> "PoissonSums":
+        """The sums with every unit weighted ``factor`` times as much."""
+        return PoissonSums(factor * self.exposures, factor * self.totals)
+
 
 @dataclass(frozen=True)
 class Poisson(Emission):

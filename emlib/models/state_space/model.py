@@ -60,6 +60,7 @@ class StateSpaceModel(StateSpaceSettings):
     family: ClassVar[str] = "state_space"
     traits: ClassVar[frozenset[str]] = frozenset({"factors", "order"})
     posteriors: ClassVar[frozenset[str]] = frozenset()
+    sums: ClassVar[frozenset[str]] = frozenset()  # noises are those at the E-step's parameters
     search: ClassVar[tuple[str, ...]] = ("pca", "random")
 
     @property

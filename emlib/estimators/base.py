@@ -28,7 +28,7 @@ from emlib.inference import (
 )
 from emlib.inits import Given, Init, make_init
 from emlib.models import Degenerate, Model
-from emlib.models.base import TRAITS, Posteriors
+from emlib.models.base import Posteriors
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="EMEstimator")
@@ -137,7 +137,7 @@ class EMEstimator(BaseEstimator):
     def _init(self, model: Model, data: Any) -> Init:
         if not isinstance(self.init_params, dict):
             init = as_init(self.init_params)
-            lacking = [TRAITS[name] for name in TRAITS if name in init.needs - model.traits]
+            lacking = init.lacks(model)
             if lacking:
                 raise ValueError(
                     f"init_params: {init.name!r} needs {' and '.join(lacking)}, which "

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.models.base import Model
+from emlib.models.base import TRAITS, Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,8 @@ class Init(ABC):
     by_row : bool
         It draws something for each row, so that the same seed means another start where the rows
         stand in another order.  All others must not depend on their order.
+    columns : int or None
+        The number of columns that it is for; any by default.
     needs : frozenset of str
         What a family must have for it to start there, of ``emlib.models.base.TRAITS``.
     """
@@ -45,10 +47,16 @@ class Init(ABC):
     oracle: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
     by_row: ClassVar[bool] = False
+    columns: ClassVar[int | None] = None
 
     @property
     def needs(self) -> frozenset[str]:
         return frozenset()
+
+    def lacks(self, family: type[Model] | Model) -> list[str]:
+        """What it needs and a family does not have, in words."""
+        lacking = self.needs - family.traits - family.posteriors
+        return [TRAITS.get(name, repr(name)) for name in sorted(lacking)]
 
     def draws_by_row(self, model: Model) -> bool:
         """``by_row`` on this model, where that depends on it."""

@@ -5,7 +5,7 @@ A model is an immutable record of fixed settings.  It never knows which algorith
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -23,8 +23,11 @@ TRAITS = {
     "distances": "columns of numbers whose distances mean something",
     "factors": "latent factors",
     "order": "time steps in their order",
+    "symbols": "steps that show one of a few symbols",
+    "hard": "a hard posterior of its latent classes",
+    "sampled": "a posterior of its latent classes to draw from",
 }
-"""What a family may have that an init builds on."""
+"""What a family may have that an init builds on: its ``traits``, and two of its ``posteriors``."""
 
 
 SHARES = frozenset({"weights", "startprob", "transmat", "emissionprob"})
@@ -164,6 +167,10 @@ class Model(ABC):
             ends (n, d) of censored cells.  A family ignores what it does not read.
         """
         return Table.from_array(values, weights)
+
+    def with_components(self, n_components: int) -> "Model":
+        """The same model with fewer latent classes: what a start grows from."""
+        return replace(self, n_components=n_components)  # type: ignore[type-var]
 
     def prepare(self, data: Any) -> "Model":
         """Check that the model can take the data and resolve what depends on them.

@@ -7,6 +7,7 @@ log where it is large.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,11 @@ class DofSetting:
 
     dofs: Any
     n_components: int
+
+    def with_components(self, n_components: int) -> Any:
+        """See ``Model.with_components``; of given dofs the first ones stay."""
+        dofs = self.dofs if self.estimates_dofs else self.dofs[:n_components]
+        return replace(self, n_components=n_components, dofs=dofs)  # type: ignore[type-var]
 
     @property
     def estimates_dofs(self) -> bool:

@@ -210,15 +210,14 @@ def _unfit(model: Mapping[str, Any], data: Dataset) -> str:
 def _check_starts(study: dict[str, Any], cells: list[grid.Entry], mistakes: Mistakes) -> None:
     """An init may build on what a family does not have."""
     from emlib.inits import make_init
-    from emlib.models.base import TRAITS
 
     inits = {key: make_init(one["init"], one["settings"]) for key, one in study["inits"].items()}
     for key, model in sorted({(cell.init, cell.model) for cell in cells}):
         family = study["models"][model]["family"]
-        traits = components.registry("models")[family].traits
-        lacking = [TRAITS[name] for name in TRAITS if name in inits[key].needs - traits]
+        entry = components.registry("models")[family]
+        lacking = inits[key].lacks(entry)
         if lacking:
-            able = [other for other, init in inits.items() if init.needs <= traits]
+            able = [other for other, init in inits.items() if not init.lacks(entry)]
             mistakes.add(
                 ("inits", key),
                 f"init {study['inits'][key]['init']!r} needs {' and '.join(lacking)}, which model "

@@ -157,7 +157,7 @@ class CategoricalHMMModel(HMMModel):
     """
 
     family: ClassVar[str] = "categorical_hmm"
-    traits: ClassVar[frozenset[str]] = frozenset({"classes", "order"})
+    traits: ClassVar[frozenset[str]] = frozenset({"classes", "order", "symbols"})
     search: ClassVar[tuple[str, ...]] = ("segments", "random")
     levels: ClassVar[bool] = True
     params_type: ClassVar[type] = CategoricalHMMParams

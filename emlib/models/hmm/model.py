@@ -5,7 +5,7 @@ Missing cells are integrated out; a step without an observed cell has density 1 
 """
 
 from abc import abstractmethod
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -107,6 +107,9 @@ class HMMModel(Model):
     def n_components(self) -> int:  # type: ignore[override]
         """The states are what responsibilities range over."""
         return self.n_states
+
+    def with_components(self: Self, n_components: int) -> Self:
+        return replace(self, n_states=n_components)
 
     @property
     def cycle(self) -> tuple[Step, ...]:

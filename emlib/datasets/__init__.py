@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emlib.datasets.dataset import Dataset, DatasetInfo
     from emlib.datasets.mechanisms import MECHANISMS
-    from emlib.datasets.missingness import check_mechanism, draw_mask
+    from emlib.datasets.missingness import check_mechanism, draw_mask, mask_files, own_rate
     from emlib.datasets.spec import (
         DATASET_KEYS,
         GENERATORS,
@@ -35,6 +35,8 @@ _PUBLIC = {
     "draw_dataset": "spec",
     "draw_mask": "missingness",
     "draw_truth": "spec",
+    "mask_files": "missingness",
+    "own_rate": "missingness",
     "source_files": "spec",
 }
 
@@ -52,6 +54,8 @@ __all__ = [
     "draw_dataset",
     "draw_mask",
     "draw_truth",
+    "mask_files",
+    "own_rate",
     "source_files",
 ]
 

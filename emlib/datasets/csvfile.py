@@ -54,7 +54,7 @@ def read_csv(
         of another length, text or an infinite value in a measurement column, or a measurement
         column that is constant or entirely missing; if a sequence is interrupted.
     """
-    header, lines = _read_lines(path)
+    header, lines = read_fields(path)
     single = [name for name in (label, sequence) if name is not None]
     others = [*covariates, *upper, *single]
     for name in (*(columns or ()), *others):
@@ -84,7 +84,7 @@ def read_csv(
     return Dataset(read(chosen, open_ends=bool(upper)), chosen, labels, extras=extras)
 
 
-def _read_lines(path: str | Path) -> tuple[list[str], Lines]:
+def read_fields(path: str | Path) -> tuple[list[str], Lines]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as handle:
             reader = csv.reader(handle, strict=True)

@@ -1,19 +1,19 @@
 """Which cells of a table are hidden: one entry of a study's missingness, checked and drawn.
 
-One uniform is drawn for each cell (each row, where whole rows are hidden), whatever the rate, and
-the cell is hidden where it falls below a probability that only grows with the rate: holes are
+One uniform is drawn for whatever is hidden together (a cell, a row, a burst), whatever the rate,
+and that is hidden where it falls below a probability that only grows with the rate: holes are
 nested.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from emlib.datasets.mechanisms import MECHANISMS, Mechanism
-from emlib.datasets.naming import Mistakes, default_names, is_count, is_number, unknown_name
+from emlib.datasets.mechanisms import MECHANISMS, Layout, Mechanism
+from emlib.datasets.naming import Mistakes, default_names, is_number, unknown_name
+from emlib.datasets.settings import check_settings
 from emlib.errors import InvalidData
 
 FloatArray = npt.NDArray[np.float64]
@@ -26,6 +26,8 @@ def check_mechanism(
     d: int | None = None,
     columns: Sequence[str] | None = None,
     observed: Sequence[int] | None = None,
+    n: int | None = None,
+    sequential: bool | None = None,
 ) -> Mistakes:
     """Find every mistake in one missingness entry of a configuration, without any data.
 
@@ -41,6 +43,8 @@ def check_mechanism(
         The table's columns. Without both, only what holds for any table is checked.
     observed : sequence of int
         Number of observed cells of each column, where the table has holes of its own.
+    n, sequential : int, bool
+        Number of rows, and whether they are the steps of sequences, where known.
 
     Returns
     -------
@@ -53,21 +57,25 @@ def check_mechanism(
     mistakes = [
         (path, f"{rate!r} is not in [0, 1)") for path, rate in indexed.items() if _bad(rate)
     ]
-    wrong = _check_settings(mechanism, settings or {})
+    kind = MECHANISMS[mechanism]
+    wrong = check_settings(settings or {}, kind.schema, f"mechanism {mechanism!r}", "setting")
     if wrong:
         return mistakes + wrong
     built = _build(mechanism, settings)
+    wrong = built.check_alone()
+    if wrong:
+        return mistakes + wrong
     if columns is None:
         columns = default_names(d) if d is not None else None
-    if columns is not None:
-        wrong = built.check(columns)
-        if wrong:
-            return mistakes + wrong
-    elif mechanism != "none":
+    if columns is None and built.rated:
         return mistakes
-    columns = columns or ()
-    counts = np.asarray(observed if observed is not None else np.ones(len(columns)), np.float64)
-    highest = built.highest_rate(columns, counts)
+    names = tuple(columns or ())
+    counts = np.asarray(observed if observed is not None else np.ones(len(names)), np.float64)
+    layout = Layout(names, counts, n, sequential)
+    wrong = built.check(layout) if columns is not None else []
+    if wrong:
+        return mistakes + wrong
+    highest = built.highest_rate(layout)
     for path, rate in indexed.items():
         if not _bad(rate) and rate > highest:
             most = f"here the rate is at most {highest:.4g}"
@@ -82,6 +90,7 @@ def draw_mask(
     values: FloatArray,
     rng: np.random.Generator,
     columns: Sequence[str] | None = None,
+    lengths: Sequence[int] | npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.bool_]:
     """Draw which cells are hidden.
 
@@ -96,6 +105,8 @@ def draw_mask(
         Keyed without the rate, so that the holes of a lower rate are among those of a higher one.
     columns : sequence of str, optional
         Names of the columns, needed where ``settings`` names some of them.
+    lengths : sequence of int, optional
+        Lengths of the sequences whose steps the rows are.
 
     Returns
     -------
@@ -110,14 +121,34 @@ def draw_mask(
     values = np.asarray(values, dtype=np.float64)
     names = tuple(columns) if columns is not None else default_names(values.shape[1])
     counts = (~np.isnan(values)).sum(axis=0)
-    mistakes = check_mechanism(mechanism, settings, rate, columns=names, observed=counts.tolist())
+    asked = rate if mechanism not in MECHANISMS or MECHANISMS[mechanism].rated else 0.0
+    mistakes = check_mechanism(
+        mechanism,
+        settings,
+        asked,
+        columns=names,
+        observed=counts.tolist(),
+        n=len(values),
+        sequential=lengths is not None,
+    )
     if mistakes:
         raise InvalidData("; ".join(f"missingness {path}: {text}" for path, text in mistakes))
     if rate == 0:
         return np.zeros(values.shape, dtype=bool)
     built = _build(mechanism, settings)
-    uniforms = rng.random((len(values), 1) if built.by_row else values.shape)
-    return np.asarray(uniforms < built.probabilities(_finite(values), float(rate), names))
+    steps = np.asarray([len(values)] if lengths is None else lengths, dtype=np.int64)
+    return built.mask(_finite(values), float(rate), names, rng, steps)
+
+
+def own_rate(mechanism: str, settings: Mapping[str, Any] | None) -> float | None:
+    """The rate that a sound mechanism has by itself; None where the config says the rate."""
+    built = _build(mechanism, settings)
+    return None if built.rated else built.own_rate()
+
+
+def mask_files(mechanism: str, settings: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Files on disk that decide which cells a sound mechanism hides."""
+    return _build(mechanism, settings).source_files()
 
 
 def _finite(values: FloatArray) -> FloatArray:
@@ -133,33 +164,7 @@ def _finite(values: FloatArray) -> FloatArray:
 
 def _build(mechanism: str, settings: Mapping[str, Any] | None) -> Mechanism:
     """Make a mechanism from settings that :func:`check_mechanism` found sound."""
-    built: Mechanism = MECHANISMS[mechanism](**(settings or {}))
-    return built
-
-
-def _check_settings(mechanism: str, settings: Mapping[str, Any]) -> Mistakes:
-    allowed = [field.name for field in fields(MECHANISMS[mechanism])]
-    mistakes = [
-        (str(key), unknown_name(key, allowed, "setting", f"mechanism {mechanism!r}"))
-        for key in settings
-        if key not in allowed
-    ]
-    strength = settings.get("strength", 0.0)
-    if "strength" in allowed and not is_number(strength):
-        mistakes.append(("strength", f"{strength!r} is not a finite number"))
-    observed = settings.get("observed")
-    if "observed" in allowed and observed is not None and not _is_choice(observed):
-        what = "neither a number of columns, at least 1, nor a list of different column names"
-        mistakes.append(("observed", f"{observed!r} is {what}"))
-    return mistakes
-
-
-def _is_choice(observed: Any) -> bool:
-    if isinstance(observed, list | tuple):
-        return 0 < len(observed) == len({*map(str, observed)}) and all(
-            isinstance(name, str) for name in observed
-        )
-    return is_count(observed)
+    return MECHANISMS[mechanism](**(settings or {}))
 
 
 def _indexed(rates: Any) -> dict[str, Any]:

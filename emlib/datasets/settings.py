@@ -84,14 +84,14 @@ def counts(least: int = 1, default: Any = REQUIRED) -> Setting:
 
 
 def check_settings(
-    settings: Mapping[str, Any], schema: Mapping[str, Setting], owner: str
+    settings: Mapping[str, Any], schema: Mapping[str, Setting], owner: str, what: str = "key"
 ) -> Mistakes:
     """Find unknown keys (of ``owner``), missing ones, and values that are not accepted.
 
-    None is accepted where it is the default.
+    None is accepted where it is the default. ``what`` is the word for a key.
     """
     mistakes = [
-        (str(key), unknown_name(key, schema, "key", owner)) for key in settings if key not in schema
+        (str(key), unknown_name(key, schema, what, owner)) for key in settings if key not in schema
     ]
     mistakes += [
         (key, "is missing")

@@ -141,8 +141,16 @@ def _check_holes(
                 for rate, key in zip(components.rates(line), ids, strict=True)
                 if not all(grid.excluded(study, dataset, key, *rest) for rest in combinations)
             ]
+            if not wanted:
+                continue
             found = check_mechanism(
-                line["mechanism"], settings, wanted, info.d, info.columns, info.observed
+                line["mechanism"],
+                settings,
+                wanted,
+                columns=info.columns,
+                observed=info.observed,
+                n=info.n,
+                sequential="lengths" in info.extras,
             )
             for place, text in found:
                 where = place_of(place.split("[")[0])

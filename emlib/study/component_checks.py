@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from emlib.errors import EmlibError
 from emlib.study.components import (
     NAMED_BY,
+    is_rated,
     is_union,
     mechanisms,
     missingness_id,
@@ -155,7 +156,7 @@ def _check_missingness(
     if "id" in line:
         check_id(("missingness", str(i)), str(line["id"]), mistakes)
     settings = {k: v for k, v in line.items() if k not in ("mechanism", "rate", "id")}
-    if "rate" not in line and name != "none":
+    if "rate" not in line and is_rated(name):
         mistakes.add([*place, "rate"], "missing; a number or a list of numbers in [0, 1)")
         return
     found = check_mechanism(name, settings, line.get("rate", 0.0))

@@ -105,15 +105,23 @@ def resolved_axis(section: str, axis: Mapping[str, Any]) -> dict[str, dict[str, 
 
 
 def missingness_axis(lines: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Id -> mechanism, rate and settings; ids are ``none``, ``mcar-0.1``, ..."""
+    """Id -> mechanism, rate and settings; ids are ``none``, ``mcar-0.1``, ...
+
+    Settings that are not given and are None by default are left out: one that a later version adds
+    changes no draw.
+    """
+    from emlib.datasets import own_rate
+
     axis = {}
     for line in lines:
         settings = {k: v for k, v in line.items() if k not in ("mechanism", "rate", "id")}
         full = {
             name: settings.get(name, default)
             for name, (_, default) in settings_of(mechanisms()[line["mechanism"]]).items()
+            if settings.get(name, default) is not None
         }
-        for rate in rates(line):
+        own = own_rate(line["mechanism"], full)
+        for rate in rates(line) if own is None else [own]:
             axis[missingness_id({**line, "rate": rate})] = {
                 "mechanism": line["mechanism"],
                 "rate": float(rate),
@@ -167,11 +175,19 @@ def rates(line: Mapping[str, Any]) -> list[Any]:
 
 
 def missingness_id(line: Mapping[str, Any]) -> str:
-    """``none``, or the line's id (its mechanism, unless it has one) and its rate: ``mcar-0.1``."""
+    """The line's id (its mechanism, unless it has one) and its rate: ``mcar-0.1``.
+
+    Mechanisms that are not given a rate have none in their id: ``none``, ``file``.
+    """
     name = str(line.get("id", line["mechanism"]))
-    if line["mechanism"] == "none":
+    if not is_rated(line["mechanism"]):
         return name
     return f"{name}-{repr(float(line['rate'])).removesuffix('.0')}"
+
+
+def is_rated(mechanism: Any) -> bool:
+    """Whether the config gives this mechanism a rate."""
+    return mechanism not in mechanisms() or mechanisms()[mechanism].rated
 
 
 def mechanisms() -> Mapping[str, Any]:

@@ -98,7 +98,10 @@ def extras_of(arrays: Mapping[str, np.ndarray], replicate: int) -> dict[str, np.
 
 
 def make_masks(study_dir: Path, dataset: str, missingness: str, block: int) -> Path:
-    """Draw which cells of a block's replicates are hidden: ``hidden_<r>`` (n, d) of bool.
+    """Draw which cells of a block's replicates are hidden.
+
+    Writes ``hidden_<r>`` (n, d) of bool, and ``rates_<r>`` (d,): the share of each column's
+    observed cells that it hides (NaN for a column without any).
 
     Raises
     ------
@@ -112,14 +115,20 @@ def make_masks(study_dir: Path, dataset: str, missingness: str, block: int) -> P
     data = load_npz(paths.data(dataset, block))
     arrays = {}
     for replicate in replicates:
-        arrays[f"hidden_{replicate}"] = draw_mask(
+        values = data[f"values_{replicate}"]
+        hidden = draw_mask(
             holes["mechanism"],
             holes["settings"],
             holes["rate"],
-            data[f"values_{replicate}"],
+            values,
             identity.rng(study["seed"], *identity.mask_path(spec, replicate, holes)),
             columns=[str(column) for column in data["columns"]],
+            lengths=extras_of(data, replicate).get("lengths"),
         )
+        arrays[f"hidden_{replicate}"] = hidden
+        observed = (~np.isnan(values)).sum(axis=0)
+        shares = hidden.sum(axis=0) / np.maximum(observed, 1)
+        arrays[f"rates_{replicate}"] = np.where(observed > 0, shares, np.nan)
     path = paths.mask(dataset, missingness, block)
     save_npz(path, arrays)
     return path

@@ -151,7 +151,7 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         name = block_name(block.block)
         data = digest([specs[block.dataset], block.first, block.last])
         result["data"][f"{block.dataset}/{name}"] = data
-        holes = digest([data, study["missingness"][block.missingness]])
+        holes = digest([data, _holes_digest(study["missingness"][block.missingness])])
         result["masks"][f"{block.dataset}/{block.missingness}/{name}"] = holes
         key = f"{block.dataset}/{block.missingness}/{block.model}/{name}"
         result["blocks"][key] = _block_job(study, block, cells, paths, result["kernels"])
@@ -169,6 +169,14 @@ def _spec_digest(study: Mapping[str, Any], dataset: str) -> str:
     spec = study["datasets"][dataset]
     sources = [digest(Path(path).read_bytes()) for path in source_files(spec)]
     return digest([study["seed"], spec, sources, data_fingerprint(spec.get("generator"))])
+
+
+def _holes_digest(missingness: Mapping[str, Any]) -> str:
+    """What decides the holes of a data set, beside the data: settings, and files read."""
+    from emlib.datasets import mask_files
+
+    files = mask_files(missingness["mechanism"], missingness["settings"])
+    return digest([missingness, *(digest(Path(path).read_bytes()) for path in files)])
 
 
 def _block_job(

@@ -74,8 +74,9 @@ def _missingness() -> Schema:
     lines = []
     for name, mechanism in MECHANISMS.items():
         own: Schema = {"mechanism": {"const": name}, "id": {"type": "string"}}
-        required = ["mechanism"]
-        if name != "none":
+        needed = [key for key, one in mechanism.schema.items() if one.default is REQUIRED]
+        required = ["mechanism", *needed]
+        if mechanism.rated:
             own["rate"] = rates
             required.append("rate")
         lines.append(_object({**own, **_settings(mechanism)}, required))

@@ -210,6 +210,18 @@ MISTAKES = {
         {"missingness": [{"mechanism": "mar", "rate": 0.9}]},
         "missingness[0].rate: dataset 'faithful': 0.9",
     ),
+    "bursts in rows that are no sequences": (
+        {"missingness": [{"mechanism": "blocks", "rate": 0.1}]},
+        "missingness[0].mechanism: dataset 'faithful': 'blocks' needs sequences",
+    ),
+    "a pattern with a column that no dataset has": (
+        {"missingness": [{"mechanism": "ampute", "rate": 0.1, "patterns": [["x3"]]}]},
+        "missingness[0].patterns: dataset 'drawn': unknown column 'x3'",
+    ),
+    "a mask file that is not there": (
+        {"missingness": [{"mechanism": "file", "path": "holes.csv"}]},
+        "missingness[0].path: holes.csv: no such file",
+    ),
     "an id with a slash": ({"models": {"a/b": SMALL["models"]["two"]}}, IDENTIFIER),
     "an id that climbs out": ({"study": ".."}, IDENTIFIER),
     "a name that results uses": ({"study": "store"}, "study: 'store' is a name that results/ uses"),
@@ -339,6 +351,27 @@ def test_yes_and_no_are_text_and_a_leading_zero_is_not_octal(write):
 def test_a_file_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert message(Path("config.yaml")) == "config.yaml: no such file"
+
+
+def test_a_mask_file_has_the_rate_that_it_marks_and_no_rate_in_its_id(write):
+    Path("holes.csv").write_text("waiting,eruptions\n" + 136 * "0,1\n" + 136 * "0,0\n")
+    path = write(
+        datasets={"faithful": {"table": "faithful"}},
+        missingness=[{"mechanism": "file", "path": "holes.csv"}],
+        inits={"random": None},
+    )
+    holes = {"mechanism": "file", "rate": 0.25, "settings": {"path": "holes.csv"}}
+    assert checked_study(path)["missingness"] == {"file": holes}
+
+
+def test_a_mechanism_that_the_grid_never_uses_on_a_dataset_need_not_suit_it(write):
+    path = write(
+        datasets={"galaxies": {"table": "galaxies"}, "faithful": {"table": "faithful"}},
+        missingness=[{"mechanism": "none"}, {"mechanism": "mar", "rate": 0.1}],
+        inits={"random": None},
+        exclude=[{"dataset": "galaxies", "missingness": "mar"}],
+    )
+    assert set(checked_study(path)["missingness"]) == {"none", "mar-0.1"}
 
 
 def test_the_committed_schema_is_current_and_accepts_the_default_study():

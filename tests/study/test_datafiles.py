@@ -70,9 +70,21 @@ def test_holes_differ_between_replicates_and_are_nested_across_rates(tmp_path):
     few = load_npz(make_masks(paths.root, "faithful", "mcar-0.1", 0))
     many = load_npz(make_masks(paths.root, "faithful", "mcar-0.3", 0))
     assert not np.array_equal(few["hidden_0"], few["hidden_1"])
-    for name in few:
+    for name in ("hidden_0", "hidden_1"):
         assert not (few[name] & ~many[name]).any()
         assert 0.05 < few[name].mean() < 0.15 < many[name].mean()
+
+
+def test_masks_record_the_share_of_each_column_s_observed_cells_that_they_hide(tmp_path):
+    table = tmp_path / "own.csv"
+    table.write_text("a,b\n1,1\n,2\n3,3\n4,\n5,5\n")
+    (tmp_path / "mask.csv").write_text("b,a\n1,0\n0,1\n1,0\n1,1\n0,0\n")
+    holes = {"mechanism": "file", "rate": 0.5, "settings": {"path": str(tmp_path / "mask.csv")}}
+    paths = planned(tmp_path, datasets={"own": {"csv": str(table)}}, missingness={"file": holes})
+    make_data(paths.root, "own", 0)
+    masks = load_npz(make_masks(paths.root, "own", "file", 0))
+    assert masks["rates_0"].tolist() == [1 / 4, 2 / 4]
+    assert masks["rates_1"].tolist() == [1 / 4, 2 / 4]
 
 
 def test_a_block_outside_the_plan_is_refused(tmp_path):

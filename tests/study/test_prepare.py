@@ -54,6 +54,22 @@ def test_a_changed_dataset_changes_its_own_jobs_alone(jobs_of):
         )
 
 
+def test_a_changed_mask_file_draws_the_masks_again_and_nothing_else(jobs_of):
+    def planned(last):
+        Path("mask.csv").write_text("eruptions,waiting\n" + 271 * "0,1\n" + f"{last},0\n")
+        return jobs_of(
+            datasets={"faithful": CONFIG["datasets"]["faithful"]},
+            missingness=[{"mechanism": "file", "path": "mask.csv"}],
+            inits={"random": None},
+        )
+
+    before, again, after = planned(0), planned(0), planned(1)
+    assert {key.split("/")[1] for key in before["masks"]} == {"file"}
+    assert before["masks"] == again["masks"]
+    assert before["data"] == after["data"]
+    assert not same(before, after, "masks")
+
+
 def test_the_order_of_the_config_changes_the_report_alone(jobs_of):
     before, after = jobs_of(), jobs_of(inits=dict(reversed(CONFIG["inits"].items())))
     assert before["blocks"] == after["blocks"]

@@ -85,9 +85,7 @@ def moments(data: Sequences, n_symbols: int) -> tuple[Triples, Array, Array]:
     return (lines, counts), pairs.reshape(n_symbols, n_symbols), first
 
 
-def emission_matrix(
-    triples: Triples, n_symbols: int, k: int, rng: np.random.Generator
-) -> Array:
+def emission_matrix(triples: Triples, n_symbols: int, k: int, rng: np.random.Generator) -> Array:
     """P(symbol | state) as columns, (S, K)."""
     (before, shown, after), counts = triples[0].T, triples[1] / triples[1].sum()
     outer = np.zeros((n_symbols, n_symbols))

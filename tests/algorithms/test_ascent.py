@@ -74,9 +74,7 @@ def test_a_climb_is_the_same_from_the_same_seed_and_for_shuffled_units(name, fam
 STATIONARY = [(n, f) for n, f in PAIRS if n not in ("classification", "split_merge")]
 
 
-@pytest.mark.parametrize(
-    ("name", "family"), STATIONARY, ids=lambda one: getattr(one, "name", one)
-)
+@pytest.mark.parametrize(("name", "family"), STATIONARY, ids=lambda one: getattr(one, "name", one))
 def test_the_end_is_stationary_after_an_em_polish(name, family):
     model, data, _, end = climbed(name, family, 8, tol=1e-3, max_iter=400)
     if end.status == "degenerate":

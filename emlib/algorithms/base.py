@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,7 +38,7 @@ class Position:
     e_steps: float
     before: float | None = None
     settling: bool = True
-    on_the_way: "Position | None" = None
+    on_the_way: "Position | None" = field(default=None, kw_only=True)
 
     @property
     def loglik(self) -> float:

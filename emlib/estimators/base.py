@@ -6,18 +6,18 @@ Constructor parameters are dataclass fields, so each is written once.
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from emlib.algorithms import Algorithm, Climb, Stopping, climb, make_algorithm
 from emlib.errors import InvalidData, require_count
+from emlib.estimators.starting import as_init, entropy, given_params
 from emlib.inference import (
     Certificate,
     Imputer,
@@ -26,7 +26,7 @@ from emlib.inference import (
     certify,
     information_errors,
 )
-from emlib.inits import Given, Init, make_init
+from emlib.inits import Given, Init
 from emlib.models import Degenerate, Model
 from emlib.models.base import Posteriors
 
@@ -169,12 +169,12 @@ class EMEstimator(BaseEstimator):
         if unable:
             raise ValueError(f"algorithm: {algorithm.name!r} cannot climb this model: {unable}")
         stopping = Stopping(self.tol, self.max_iter)
-        entropy = _entropy(self.random_state)
+        seeds = entropy(self.random_state)
         records: list[StartRecord] = []
         best: Climb | None = None
         error: Exception | None = None
         for number in range(1 if init.deterministic else self.n_init):
-            rng = np.random.default_rng([*entropy, number])
+            rng = np.random.default_rng([*seeds, number])
             try:
                 start = init(model, data, rng)
                 end = climb(model, data, start.params, algorithm, stopping, rng=rng)
@@ -242,7 +242,7 @@ class EMEstimator(BaseEstimator):
         if method == "information":
             return information_errors(self._model, data, self.params_)
         if method == "bootstrap":
-            rng = np.random.default_rng(_entropy(self.random_state))
+            rng = np.random.default_rng(entropy(self.random_state))
             stopping = Stopping(self.tol, self.max_iter)
             return bootstrap_errors(self._model, data, self.params_, rng, n_resamples, stopping)
         raise ValueError(f"method: {method!r} is not information or bootstrap")
@@ -277,7 +277,7 @@ class EMEstimator(BaseEstimator):
         """
         self._check_fitted()
         require_count("n_samples", n_samples)
-        rng = np.random.default_rng(self.random_state)
+        rng = np.random.default_rng(entropy(self.random_state))
         return self._model.sample(self.params_, n_samples, rng)
 
     def _impute(self, data: Any, n_draws: int | None, proper: bool | str) -> Array:
@@ -286,7 +286,7 @@ class EMEstimator(BaseEstimator):
                 raise ValueError("proper: means something with n_draws only")
             return self._model.posterior(self.params_, data).completed
         fitted = self._fitted_data("proper imputation") if proper else data
-        rng = np.random.default_rng(_entropy(self.random_state))
+        rng = np.random.default_rng(entropy(self.random_state))
         stopping = Stopping(self.tol, self.max_iter)
         return Imputer(self._model, fitted, self.params_, stopping).draw(data, n_draws, proper, rng)
 
@@ -322,82 +322,5 @@ class EMEstimator(BaseEstimator):
         check_is_fitted(self, "params_")
 
 
-def given_params(values: dict[str, Any], like: Any) -> Any:
-    """A user's starting values as a record of parameters with the fields and shapes of ``like``.
-
-    Raises
-    ------
-    ValueError
-        If a name is missing or unknown, a shape differs, a number is not finite, or
-        probabilities do not sum to one.
-    """
-    templates = {field.name: getattr(like, field.name) for field in fields(like)}
-    needed = {name for name, template in templates.items() if _size(template)}
-    if not needed <= set(values) <= set(templates):
-        raise ValueError(f"init_params: keys {sorted(values)}; needed are {sorted(needed)}")
-    arrays = {
-        name: _checked_start(name, values.get(name, template), template)
-        for name, template in templates.items()
-    }
-    return type(like)(**arrays)
-
-
-def _size(template: Any) -> int:
-    arrays = template if isinstance(template, list | tuple) else [template]
-    return sum(np.size(array) for array in arrays)
-
-
-def _checked_start(name: str, value: ArrayLike, template: Any) -> Any:
-    if isinstance(template, list | tuple):
-        if not isinstance(value, list | tuple) or len(value) != len(template):
-            raise ValueError(f"init_params[{name!r}]: is not a list of {len(template)} arrays")
-        pairs = zip(value, template, strict=True)
-        return type(template)(_checked_start(name, v, t) for v, t in pairs)
-    array = np.array(value, dtype=np.float64)
-    if array.shape != np.shape(template):
-        raise ValueError(f"init_params[{name!r}]: shape {array.shape} is not {np.shape(template)}")
-    if not (np.isfinite(array) | (array == template)).all():
-        raise ValueError(f"init_params[{name!r}]: not all values are finite")
-    if name in ("weights", "startprob", "transmat", "emissionprob") and (
-        (array < 0).any() or (abs(array.sum(axis=-1) - 1.0) > 1e-8).any()
-    ):
-        raise ValueError(f"init_params[{name!r}]: {array} are not probabilities that sum to 1")
-    return array
-
-
-def as_init(init_params: Any) -> Init:
-    """The init that a name or an init object means.
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-    """
-    if isinstance(init_params, str):
-        if init_params == "truth":
-            raise ValueError("init_params: 'truth' is known in studies of synthetic data only")
-        return make_init(init_params)
-    if isinstance(init_params, Init):
-        return init_params
-    raise ValueError(
-        f"init_params: {init_params!r} is not a name, an init, or a dict of starting values"
-    )
-
-
 def _rank(end: Climb) -> tuple[bool, bool, float]:
     return (end.status != "degenerate", "spurious" not in end.flags, end.objective)
-
-
-def _entropy(random_state: Any) -> Sequence[int]:
-    """Integers that seed all starts: drawn once, so start k is the same whatever n_init."""
-    if random_state is None:
-        return [int(word) for word in np.random.SeedSequence().generate_state(4)]
-    if isinstance(random_state, np.random.Generator):
-        return [int(random_state.integers(2**63))]
-    if isinstance(random_state, np.random.RandomState):
-        return [int(random_state.randint(2**31 - 1))]
-    if isinstance(random_state, int | np.integer) and random_state >= 0:
-        return [int(random_state)]
-    raise ValueError(
-        f"random_state: {random_state!r} is not None, an integer >= 0, a Generator or a RandomState"
-    )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emlib.errors import require_count
-from emlib.estimators.base import _entropy
+from emlib.estimators.starting import entropy
 from emlib.estimators.table import TableEstimator
 
 Array = NDArray[np.float64]
@@ -37,5 +37,5 @@ class CovariateEstimator(TableEstimator):
         """
         self._check_fitted()
         require_count("n_samples", n_samples)
-        rng = np.random.default_rng(_entropy(self.random_state))
+        rng = np.random.default_rng(entropy(self.random_state))
         return self._model.sample(self.params_, n_samples, rng, covariates)  # type: ignore[call-arg]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.errors import require_count
-from emlib.estimators.base import _entropy
+from emlib.estimators.starting import entropy
 from emlib.estimators.table import TableEstimator
 from emlib.models.grouped_multinomial import GroupedMultinomialModel
 
@@ -105,7 +105,7 @@ class GroupedMultinomial(TableEstimator):
         self._check_fitted()
         require_count("n_samples", n_samples)
         require_count("total", total)
-        rng = np.random.default_rng(_entropy(self.random_state))
+        rng = np.random.default_rng(entropy(self.random_state))
         return self._model.sample(self.params_, n_samples, rng, total)  # type: ignore[call-arg]
 
     def _make_model(self) -> GroupedMultinomialModel:

@@ -14,7 +14,8 @@ from sklearn.utils.validation import (
 )
 
 from emlib.data import Regression
-from emlib.estimators.base import EMEstimator, _entropy
+from emlib.estimators.base import EMEstimator
+from emlib.estimators.starting import entropy
 from emlib.estimators.student_mixture import check_starting_dofs
 from emlib.inference import StandardErrors
 from emlib.models.base import Posteriors
@@ -190,7 +191,7 @@ class RegressionMixture(DensityMixin, EMEstimator):
         """
         self._check_fitted()
         design = validate_data(self, X, reset=False, dtype=np.float64)
-        rng = np.random.default_rng(_entropy(self.random_state))
+        rng = np.random.default_rng(entropy(self.random_state))
         values, labels = self._model.sample(self.params_, len(design), rng, design)  # type: ignore[call-arg]
         return (values[:, 0] if self._single else values), labels
 

@@ -216,11 +216,11 @@ def climb(
         else:
             step = _step(model, slope, here, there, rounding, trail.objective[trail.run :])
         here = there
+    run = trail.objective[trail.run :]
     last = algorithm.finish(model, data, here)
     if last is not here:
         here = last
         trail.add(here.objective, here.loglik, trail.e_steps[-1] + here.e_steps)
-    run = trail.objective[trail.run :]
     rate = linear_rate(run, rounding)
     diagnosis = model.diagnose(here.params, here.stats)
     flags = diagnosis.flags + (("slow_tail",) if rate > SLOW_TAIL_RATE else ())

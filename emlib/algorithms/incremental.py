@@ -7,7 +7,7 @@ equal to it where all theta_c are theta.
 
 import math
 from dataclasses import dataclass
-from functools import reduce
+from itertools import accumulate
 from operator import add
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ import numpy as np
 from emlib.algorithms.base import Algorithm, Position, em_position
 from emlib.algorithms.em import q_map
 from emlib.errors import require_count
-from emlib.models.base import Model, Stats
+from emlib.models.base import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Part:
     """
 
     view: Any
-    stats: Stats
+    stats: Any
     constant: float
 
 
@@ -52,8 +52,9 @@ class Incremental(Algorithm):
     """Incremental EM of Neal and Hinton (1998), for many units.
 
     Units are dealt to the parts along their sorted order.  Stats are kept for each part and added
-    again: nothing is ever subtracted.  Cost of an iteration: one E-step, and an M-step a part; the
-    first iteration after plain EM takes an E-step more.
+    again: nothing is ever subtracted.  Increments shrink as those of EM do, so that the stopping
+    rule is judged on them.  Cost of an iteration: one E-step, and an M-step a part; the first one
+    and the end take an E-step more.
 
     Parameters
     ----------
@@ -62,7 +63,6 @@ class Incremental(Algorithm):
     """
 
     name: ClassVar[str] = "incremental"
-    accelerated: ClassVar[bool] = True
     sums: ClassVar[frozenset[str]] = frozenset({"mixed"})
 
     chunks: int = 10
@@ -85,10 +85,14 @@ class Incremental(Algorithm):
         else:
             parts = [_part(model, view, params) for view in dealt(data, self.chunks)]
             spent += 1.0
+        # What is still to be renewed is summed from behind, what is renewed from the front.
+        behind = list(accumulate((part.stats for part in reversed(parts)), add))[::-1]
+        stats, front = behind[0], None
         for c, old in enumerate(parts):
-            params = q_map(model, params, _total(parts))
+            params = q_map(model, params, stats)
             parts[c] = _part(model, old.view, params)
-        stats = _total(parts)
+            front = parts[c].stats if front is None else front + parts[c].stats
+            stats = front + behind[c + 1] if c + 1 < len(parts) else front
         objective = sum(part.constant + model.q(part.stats, params) for part in parts)
         return PartsPosition(
             params, stats, objective + model.log_prior(params), spent, parts=tuple(parts)
@@ -110,7 +114,3 @@ def dealt(data: Any, n: int, order: np.ndarray | None = None) -> list[Any]:
 def _part(model: Model, view: Any, params: Any) -> Part:
     stats = model.e_step(params, view)
     return Part(view, stats, stats.loglik - model.q(stats, params))
-
-
-def _total(parts: list[Part]) -> Any:
-    return reduce(add, (part.stats for part in parts))  # type: ignore[arg-type]

@@ -60,9 +60,7 @@ class Hierarchical(Init):
         if self.transform == "svd":
             points = half_whitened(points, rows.weights)
         kept = systematic(rows.weights, max(self.subset, model.n_components))
-        labels, pairs = merged(
-            points[kept], rows.weights[kept], model.n_components, self.criterion
-        )
+        labels, pairs = merged(points[kept], rows.weights[kept], model.n_components, self.criterion)
         e_steps = 2.0 + pairs / (rows.table.n * model.n_components)
         if len(kept) < len(points):
             classes = normal_classes(
@@ -82,9 +80,7 @@ def merged(
     total = weights.sum()
     centred = points - weights @ points / total
     alpha = float(weights @ (centred**2).sum(axis=1)) / (total * points.shape[1])
-    return agglomerate(
-        np.ascontiguousarray(points), weights, n_clusters, alpha, criterion == "VVV"
-    )
+    return agglomerate(np.ascontiguousarray(points), weights, n_clusters, alpha, criterion == "VVV")
 
 
 def half_whitened(points: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -106,9 +106,7 @@ class Rows:
         shares[seen] = np.eye(n_components)[labels[self.number[seen]]]
         return shares
 
-    def start(
-        self, model: Model, data: Table, labels: NDArray[np.int64], e_steps: float
-    ) -> Start:
+    def start(self, model: Model, data: Table, labels: NDArray[np.int64], e_steps: float) -> Start:
         """The model's start from labels (m,); ``e_steps`` is the cost until here."""
         params = model.start(data, self.spread(labels, model.n_components))
         return Start(params, e_steps + 1.0)

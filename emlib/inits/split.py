@@ -58,9 +58,7 @@ class Split(Init):
 class _Growth:
     """Attempts to split on one data set, and what they have cost."""
 
-    def __init__(
-        self, data: Table, rows: Rows, iterations: int, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, data: Table, rows: Rows, iterations: int, rng: np.random.Generator) -> None:
         self.data, self.iterations, self.rng = data, iterations, rng
         self.points = np.vstack([rows.completed, np.full(rows.table.d, np.nan)])[rows.number]
         self.e_steps = 2.0

@@ -73,9 +73,7 @@ def principal(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.asarray(centred @ (leading * np.sign(largest)))
 
 
-def product_cells(
-    scores: np.ndarray, weights: np.ndarray, k: int
-) -> tuple[np.ndarray, float]:
+def product_cells(scores: np.ndarray, weights: np.ndarray, k: int) -> tuple[np.ndarray, float]:
     """The occupied cell of each row in the product of one-dimensional k-means, and its passes."""
     from emlib.kernels.distances import lloyd
 

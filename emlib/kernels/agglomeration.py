@@ -108,9 +108,9 @@ def agglomerate(points, point_weights, n_clusters, alpha, vvv):
         if vvv:
             for i in range(d):
                 for j in range(d):
-                    scatters[a, i, j] += scatters[b, i, j] + share * (
-                        means[a, i] - means[b, i]
-                    ) * (means[a, j] - means[b, j])
+                    scatters[a, i, j] += scatters[b, i, j] + share * (means[a, i] - means[b, i]) * (
+                        means[a, j] - means[b, j]
+                    )
         for j in range(d):
             means[a, j] += weights[b] / total * (means[b, j] - means[a, j])
         weights[a] = total

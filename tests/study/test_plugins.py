@@ -78,9 +78,7 @@ def test_every_mistake_names_the_file_and_the_line(tmp_path, own):
 
 def test_a_name_that_exists_is_refused(own):
     own.write_text(own.read_text().replace('= "slices"', '= "kmeans"'))
-    with pytest.raises(
-        EmlibError, match=r"'kmeans', which emlib\.inits\.centres\.KMeans has"
-    ):
+    with pytest.raises(EmlibError, match=r"'kmeans', which emlib\.inits\.centres\.KMeans has"):
         load_plugins([own])
     assert INITS["kmeans"].__module__ == "emlib.inits.centres"
 

@@ -6,6 +6,7 @@ variance that these columns carry, so that rows with different holes compare.  A
 centre takes the column means where it has holes.  Columns are not rescaled.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -58,14 +59,24 @@ class Points(_Centres):
 class KMeansPlusPlus(_Centres):
     """Seeding alone: each next centre drawn by squared distance to the nearest so far.
 
-    Arthur and Vassilvitskii (2007).  Cost: two passes (distances, start).
+    Arthur and Vassilvitskii (2007).  Cost: two passes (distances, start); where it is greedy, as
+    many passes over distances as candidates.
+
+    Parameters
+    ----------
+    greedy : bool
+        Draw 2 + log K candidates for each centre and take the one that leaves least (section 5 of
+        the paper; scikit-learn's seeding).
     """
 
     name: ClassVar[str] = "kmeans++"
 
+    greedy: bool = False
+
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
-        centres = seed_centres(data, model.n_components, rng)
-        return self._start(model, data, nearest(data, centres), e_steps=1.0)
+        centres = seed_centres(data, model.n_components, rng, self.greedy)
+        e_steps = float(candidates(model.n_components, self.greedy))
+        return self._start(model, data, nearest(data, centres), e_steps)
 
 
 @dataclass(frozen=True)
@@ -74,35 +85,52 @@ class KMeans(_Centres):
 
     An empty cluster takes the row farthest from its centre.  Cost: the seeding, each pass of
     Lloyd's algorithm, and the start.
+
+    Parameters
+    ----------
+    max_iter : int
+    greedy : bool
+        Of the seeding; see ``kmeans++``.
     """
 
     name: ClassVar[str] = "kmeans"
 
     max_iter: int = 100
+    greedy: bool = False
 
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
         from emlib.kernels.distances import lloyd
 
-        centres = seed_centres(data, model.n_components, rng)
+        centres = seed_centres(data, model.n_components, rng, self.greedy)
         _, variances = data.column_moments
         weights = data.weights * data.informative  # a row of holes fills no cluster
         labels, _, passes = lloyd(data.values, weights, centres, variances, self.max_iter)
-        return self._start(model, data, labels, e_steps=1.0 + passes)
+        e_steps = float(candidates(model.n_components, self.greedy) + passes)
+        return self._start(model, data, labels, e_steps)
 
 
-def seed_centres(data: Table, n_centres: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def candidates(n_centres: int, greedy: bool) -> int:
+    """Rows that are drawn for each centre of a seeding."""
+    return 2 + int(math.log(n_centres)) if greedy else 1
+
+
+def seed_centres(
+    data: Table, n_centres: int, rng: np.random.Generator, greedy: bool = False
+) -> NDArray[np.float64]:
     """k-means++ centres, shape (n_centres, d)."""
     from emlib.kernels.distances import squared_distances
 
     _, variances = data.column_moments
     probability = data.informative.astype(float)
+    weights = data.weights * data.informative
     centres = np.empty((n_centres, data.d))
     closest = np.full(data.n, np.inf)
     for k in range(n_centres):
-        centres[k] = centre_at(data, data.draw_row(probability, rng.random()))
-        closest = np.minimum(
-            closest, squared_distances(data.values, centres[k : k + 1], variances)[:, 0]
-        )
+        draws = rng.random(candidates(n_centres, greedy) if k else 1)
+        drawn = np.stack([centre_at(data, data.draw_row(probability, u)) for u in draws])
+        left = np.minimum(closest[:, None], squared_distances(data.values, drawn, variances))
+        best = int((weights @ left).argmin())
+        centres[k], closest = drawn[best], left[:, best]
         if (closest * data.informative).max() > 0:
             probability = closest * data.informative
     return centres

@@ -126,12 +126,12 @@ class CEM(Combinator):
     def __call__(self, model: Model, data: Any, rng: np.random.Generator) -> Start:
         start = self.base_of(model)(model, data, rng)
         path = _Path(model, data, start)
-        last, objective = start.params, None
-        for last, here in path.follow(HARD, self.iterations):
-            if here == objective:
+        last, highest = start.params, None
+        for params, objective in path.follow(HARD, self.iterations):
+            if objective == highest:
                 break
-            objective = here
-        return path.end(last, objective)
+            last, highest = params, objective
+        return path.end(last, highest)
 
 
 @dataclass(frozen=True)

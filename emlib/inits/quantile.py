@@ -34,7 +34,7 @@ class Quantile(Init):
 
 
 def cut(weights: np.ndarray, n_classes: int) -> np.ndarray:
-    """Labels of sorted rows: classes of about equal weight, none empty while there are rows, (m,)."""
+    """Labels of sorted rows: of about equal weight, none empty while there are rows, (m,)."""
     m, k = len(weights), np.arange(n_classes)
     middle = np.cumsum(weights) - 0.5 * weights
     begins = np.searchsorted(middle, k / n_classes * weights.sum())

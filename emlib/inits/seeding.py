@@ -1,4 +1,4 @@
-"""Seedings that look at the shape of the data: ``whitened_kmeans++``, ``gonzalez``, ``gmm_seeding``.
+"""Seedings that know the shape of the data: ``whitened_kmeans++``, ``gonzalez``, ``gmm_seeding``.
 
 Rows with holes are completed by their conditional means under one normal with the available-case
 moments (correlations over the rows where both columns are observed, eigenvalues raised to 1e-6
@@ -93,9 +93,9 @@ class GMMSeeding(_Seeding):
     Component by component: the next mean is a row drawn by its squared Mahalanobis distance to the
     nearest of the normals so far, mixed with uniform chances; then every row goes to its nearest
     mean and each normal is estimated anew, its covariance shrunk to the pooled one.  So what is far
-    is judged by each cluster's own shape, where k-means++ has one sphere for all.  Nearest means are
-    those of whitened rows.  Holes: missing cells at their conditional means, see the top of this
-    file.  Cost: K + 4 passes at most (covariance, completion, all distances, normals, start).
+    is judged by each cluster's own shape, where k-means++ has one sphere for all.  The nearest mean
+    is that of the standardized columns.  Holes: missing cells at their conditional means, see the
+    top of this file.  Cost: K + 4 passes (moments, completion, distances, normals, start).
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class GMMSeeding(_Seeding):
 
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
         rows = Rows.of(data, model.n_components)
-        z, n_classes = rows.whitened, model.n_components
+        z, n_classes = rows.completed, model.n_components
         table = Table.from_array(z, rows.weights)
         labels = np.zeros(len(z), dtype=np.int64)
         closest = _squares(z, z[rows.draw(np.ones(len(z)), rng.random())])

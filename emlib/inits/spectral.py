@@ -20,14 +20,14 @@ NEIGHBOUR = 7
 class Spectral(Init):
     """Normalized cuts of a graph of the rows (Shi and Malik 2000; Ng, Jordan and Weiss 2002).
 
-    Weights of the edges are exp(-d_ij^2 / (s_i s_j)), each row's scale s_i being the distance of its
+    Weights of the edges are exp(-d_ij^2 / (s_i s_j)), a row's scale s_i being the distance of its
     seventh neighbour (Zelnik-Manor and Perona 2005), so no bandwidth is chosen; clusters are read
     off the eigenvectors by pivoted QR (Damle, Minden and Ying 2019).  It draws nothing.  The other
-    spectral start, the projection of Vempala and Wang (2004) to the K leading singular vectors, is
-    empty where there are no more columns than components, so the graph was chosen; it also follows
-    clusters that are no spheres.  Holes: distances of standardized columns over those that both rows
-    show, scaled up by their share (Dixon 1979); the mean distance where there are none.  Cost: four
-    passes and m / K for m rows in the graph (all distances; K eigenvectors).
+    spectral start, the projection of Vempala and Wang (2004) to the K leading singular vectors,
+    is empty where there are no more columns than components, so the graph was chosen; it also
+    follows clusters that are no spheres.  Holes: distances of standardized columns over those that
+    both rows show, scaled up by their share (Dixon 1979); the mean distance where there are none.
+    Cost: four passes and m / K for m rows in the graph (all distances; K eigenvectors).
 
     Parameters
     ----------

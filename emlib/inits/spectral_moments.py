@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from emlib.data import Sequences
 from emlib.errors import InvalidData
 from emlib.inits.base import Init, Start
-from emlib.models.base import Model
 
 Array = NDArray[np.float64]
 
 DIRECTIONS = 20
-"""Random combinations of symbols that are tried; the one that tells the states apart best counts."""
+"""Random combinations of symbols; the one that tells the states apart best counts."""
 
 FLOOR = 1e-3
 """Probabilities are at least this share of an even one, so that EM can leave what is wrong."""

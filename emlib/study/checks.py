@@ -216,20 +216,17 @@ def _unfit(model: Mapping[str, Any], data: Dataset) -> str:
 
 
 def _check_starts(study: dict[str, Any], cells: list[grid.Entry], mistakes: Mistakes) -> None:
-    """An init may build on what a family does not have."""
-    from emlib.inits import make_init
-
-    inits = {key: make_init(one["init"], one["settings"]) for key, one in study["inits"].items()}
+    """An init may build on what a model does not have."""
+    inits = _inits(study)
     for key, model in sorted({(cell.init, cell.model) for cell in cells}):
-        family = study["models"][model]["family"]
-        entry = components.registry("models")[family]
-        lacking = inits[key].lacks(entry)
+        built = _model(study["models"][model])
+        lacking = inits[key].lacks(built)
         if lacking:
-            able = [other for other, init in inits.items() if not init.lacks(entry)]
+            able = [other for other, init in inits.items() if not init.lacks(built)]
             mistakes.add(
                 ("inits", key),
                 f"init {study['inits'][key]['init']!r} needs {' and '.join(lacking)}, which model "
-                f"{model!r} ({family}) does not have; inits that can start it: "
+                f"{model!r} ({built.family}) does not have; inits that can start it: "
                 f"{', '.join(able) or 'none of this study'} (see exclude)",
             )
 
@@ -260,19 +257,38 @@ def _check_inits(
     cells: list[grid.Entry],
     mistakes: Mistakes,
 ) -> None:
-    """An init that cannot start on holes must not be asked to."""
-    registry = components.registry("inits")
-    told = set()
-    for cell in cells:
-        info = infos.get(cell.dataset)
-        name = study["inits"][cell.init]["init"]
-        if info is None or registry[name].holes != "no" or (cell.init, cell.dataset) in told:
+    """An init that cannot start on holes, or on so many columns, must not be asked to."""
+    inits = _inits(study)
+    holed = {
+        (cell.init, cell.dataset): cell.missingness
+        for cell in reversed(cells)
+        if cell.dataset in infos and _has_holes(study, infos, cell)
+    }
+    for key, dataset in sorted({(cell.init, cell.dataset) for cell in cells}):
+        if dataset not in infos:
             continue
-        own_holes = any(count < info.n for count in info.observed)
-        if own_holes or study["missingness"][cell.missingness]["rate"] > 0:
-            told.add((cell.init, cell.dataset))
+        init, name, d = inits[key], study["inits"][key]["init"], infos[dataset].d
+        if init.holes == "no" and (key, dataset) in holed:
             mistakes.add(
-                ("inits", cell.init),
-                f"init {name!r} cannot start on data with holes, which dataset {cell.dataset!r} "
-                f"has under {cell.missingness!r} (see exclude)",
+                ("inits", key),
+                f"init {name!r} cannot start on data with holes, which dataset {dataset!r} "
+                f"has under {holed[key, dataset]!r} (see exclude)",
             )
+        if init.columns not in (None, d):
+            columns = f"{init.columns} column{'s' if init.columns != 1 else ''}"
+            mistakes.add(
+                ("inits", key),
+                f"init {name!r} is for {columns}, and dataset {dataset!r} has {d} (see exclude)",
+            )
+
+
+def _has_holes(study: dict[str, Any], infos: Mapping[str, DatasetInfo], cell: grid.Entry) -> bool:
+    info = infos[cell.dataset]
+    own = any(count < info.n for count in info.observed)
+    return own or study["missingness"][cell.missingness]["rate"] > 0
+
+
+def _inits(study: dict[str, Any]) -> dict[str, Any]:
+    from emlib.inits import make_init
+
+    return {key: make_init(one["init"], one["settings"]) for key, one in study["inits"].items()}

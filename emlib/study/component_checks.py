@@ -12,6 +12,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from emlib.errors import EmlibError
 from emlib.study.components import (
     NAMED_BY,
+    base_settings,
+    bases_of,
     is_rated,
     is_union,
     mechanisms,
@@ -61,19 +63,48 @@ def _check_component(section: str, key: str, given: Any, mistakes: Mistakes) -> 
         place = [section, key, named_by] if explicit else [section, key]
         mistakes.add(place, unknown(name, known, named_by))
         return
-    schema = settings_of(known[name])
     before = len(mistakes.lines)
-    for setting, value in settings.items():
-        place = [section, key, setting]
-        if setting not in schema:
-            mistakes.add(place, unknown(setting, [named_by, *schema], "key"))
-        else:
-            _check_type(place, value, schema[setting][0], mistakes)
-    for setting, (_, default) in schema.items():
-        if required(default) and setting not in settings:
-            mistakes.add([section, key, setting], "missing; it has no default")
+    _check_settings([section, key], known[name], settings, named_by, mistakes)
     if len(mistakes.lines) == before:
         _check_built(section, key, name, settings, mistakes)
+
+
+def _check_settings(
+    place: list[str | int],
+    entry: Any,
+    settings: Mapping[str, Any],
+    named_by: str,
+    mistakes: Mistakes,
+) -> None:
+    schema, bases = settings_of(entry), bases_of(entry)
+    for setting, value in settings.items():
+        if setting not in schema:
+            mistakes.add([*place, setting], unknown(setting, [named_by, *schema], "key"))
+        elif setting in bases and value is not None:
+            _check_base([*place, setting], value, mistakes)
+        else:
+            _check_type([*place, setting], value, schema[setting][0], mistakes)
+    for setting, (_, default) in schema.items():
+        if required(default) and setting not in settings:
+            mistakes.add([*place, setting], "missing; it has no default")
+
+
+def _check_base(place: list[str | int], value: Any, mistakes: Mistakes) -> None:
+    """An init among the settings of another one, to any depth."""
+    if not isinstance(value, str | Mapping):
+        text = "the name of an init or a mapping such as {init: points, ...}"
+        mistakes.add(place, f"{shown(value)} is not {text}")
+        return
+    known = registry("inits")
+    name, settings = base_settings(value)
+    if not isinstance(name, str) or name not in known:
+        where = [*place, "init"] if isinstance(value, Mapping) else place
+        what = (
+            f"missing; one of {', '.join(known)}" if name is None else unknown(name, known, "init")
+        )
+        mistakes.add(where, what)
+        return
+    _check_settings(place, known[name], settings, "init", mistakes)
 
 
 def _check_type(place: Place, value: Any, kind: Any, mistakes: Mistakes) -> None:

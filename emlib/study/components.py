@@ -41,7 +41,8 @@ def registry(section: str) -> Mapping[str, Any]:
 def settings_of(entry: Any) -> dict[str, tuple[Any, Any]]:
     """Name -> (type, default) of a registered class's settings, in types that YAML can write.
 
-    A component among the settings (the base of ``short_em``) is written by its name.
+    An init among the settings (the base of ``short_em``) is written by its name, or as a mapping
+    with its name as ``init``.
     """
     if not dataclasses.is_dataclass(entry):
         return {}
@@ -52,6 +53,31 @@ def settings_of(entry: Any) -> dict[str, tuple[Any, Any]]:
         if field.init and kind is not None:
             settings[field.name] = (kind, _default(field))
     return settings
+
+
+def bases_of(entry: Any) -> frozenset[str]:
+    """Settings of a registered class that are inits themselves."""
+    if not dataclasses.is_dataclass(entry):
+        return frozenset()
+    hints = typing.get_type_hints(entry)
+    names = [field.name for field in dataclasses.fields(entry)]
+    return frozenset(name for name in names if any(map(_is_init, _members(hints[name]))))
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) if is_union(kind) else (kind,)
+
+
+def _is_init(kind: Any) -> bool:
+    from emlib.inits import Init
+
+    return isinstance(kind, type) and issubclass(kind, Init)
+
+
+def base_settings(base: Any) -> tuple[Any, dict[str, Any]]:
+    """Name and settings of an init that is written as a setting of another one."""
+    settings = dict(base) if isinstance(base, Mapping) else {"init": base}
+    return settings.pop("init", None), settings
 
 
 def required(default: Any) -> bool:
@@ -79,9 +105,7 @@ def _written(kind: Any) -> Any:
         return list[Any]
     if typing.get_origin(kind) in (dict, Mapping):
         return dict[str, Any]
-    from emlib.inits import Init
-
-    return str if isinstance(kind, type) and issubclass(kind, Init) else None
+    return str | dict[str, Any] if _is_init(kind) else None
 
 
 # --- resolving ------------------------------------------------------------------------------------
@@ -93,15 +117,28 @@ def resolved_axis(section: str, axis: Mapping[str, Any]) -> dict[str, dict[str, 
     for key, given in axis.items():
         name, settings = split(section, key, given)
         entry = registry(section)[name]
-        full = {
-            setting: _plain(settings.get(setting, default), kind)
-            for setting, (kind, default) in settings_of(entry).items()
-        }
+        full = _full_settings(entry, settings)
         result[key] = {NAMED_BY[section]: name, "settings": full}
         if section == "inits":
-            result[key]["oracle"] = bool(entry.oracle)
-            result[key]["deterministic"] = bool(entry.deterministic or entry.oracle)
+            from emlib.inits import make_init
+
+            init = make_init(name, full)
+            result[key]["oracle"] = bool(init.oracle)
+            result[key]["deterministic"] = bool(init.deterministic or init.oracle)
     return result
+
+
+def _full_settings(entry: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting of a registered class, with the defaults, those of inits among them too."""
+    bases, full = bases_of(entry), {}
+    for setting, (kind, default) in settings_of(entry).items():
+        value = settings.get(setting, default)
+        if setting in bases and value is not None:
+            name, own = base_settings(value)
+            full[setting] = {"init": name, **_full_settings(registry("inits")[name], own)}
+        else:
+            full[setting] = _plain(value, kind)
+    return full
 
 
 def missingness_axis(lines: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

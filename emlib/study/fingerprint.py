@@ -61,14 +61,18 @@ def certificate_fingerprint() -> str:
 
 
 def init_parts(init: str, settings: Mapping[str, Any] | None = None) -> tuple[str, ...]:
-    """Names of an init and of those among its settings, its defaults where none are given."""
+    """Names of an init and of those among its settings, to any depth."""
     from emlib.inits import INITS
 
-    if settings is None:
-        values = [default for _, default in components.settings_of(INITS[init]).values()]
-    else:
-        values = list(settings.values())
-    return tuple(sorted({init, *(v for v in values if isinstance(v, str) and v in INITS)}))
+    entry = INITS[init]
+    given = settings or {}
+    defaults = {key: default for key, (_, default) in components.settings_of(entry).items()}
+    names = {init}
+    for setting in components.bases_of(entry):
+        base = given.get(setting, defaults[setting])
+        if base is not None:
+            names.update(init_parts(*components.base_settings(base)))
+    return tuple(sorted(names))
 
 
 @cache

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from emlib.datasets import DATASET_KEYS, GENERATORS, MECHANISMS, TABLES
 from emlib.datasets.settings import REQUIRED, Setting
+from emlib.inits import INITS
 from emlib.study import components
 from emlib.study.config import Config
 from emlib.study.mistakes import ID
@@ -33,6 +34,7 @@ def config_schema() -> Schema:
     properties["missingness"]["items"] = _missingness()
     for section in ("models", "inits", "algorithms"):
         properties[section].update(_axis(section), propertyNames=identifier)
+    schema["$defs"]["init"] = {"anyOf": [_named("inits", name) for name in INITS]}
     ids = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     properties["exclude"]["items"] = _object(dict.fromkeys(components.SECTIONS, ids))
     return schema
@@ -88,26 +90,41 @@ def _axis(section: str) -> Schema:
     named_by = components.NAMED_BY[section]
     own, other = {}, []
     for name, entry in components.registry(section).items():
-        settings = _settings(entry)
-        needed = [
-            key
-            for key, (_, default) in components.settings_of(entry).items()
-            if components.required(default)
-        ]
-        text = {"description": (entry.__doc__ or "").strip().splitlines()[0]}
-        full = _object({named_by: {"const": name}, **settings}, [named_by, *needed])
-        other.append({**text, **full})
-        if not needed:
+        if section != "inits":
+            other.append(_named(section, name))
+        if not _needed(entry):
+            settings = _settings(entry)
             short = _object({named_by: {"enum": list(components.registry(section))}, **settings})
-            own[name] = {**text, "anyOf": [{"type": "null"}, short]}
+            own[name] = {"description": _first_line(entry), "anyOf": [{"type": "null"}, short]}
+    if section == "inits":
+        other = [{"$ref": "#/$defs/init"}]
     schema: Schema = {"additionalProperties": {"anyOf": other}}
     return schema if section == "models" else {**schema, "properties": own}
 
 
+def _named(section: str, name: str) -> Schema:
+    """A component that says its name in the registry."""
+    named_by, entry = components.NAMED_BY[section], components.registry(section)[name]
+    full = {named_by: {"const": name}, **_settings(entry)}
+    return {"description": _first_line(entry), **_object(full, [named_by, *_needed(entry)])}
+
+
+def _needed(entry: Any) -> list[str]:
+    schema = components.settings_of(entry)
+    return [key for key, (_, default) in schema.items() if components.required(default)]
+
+
+def _first_line(entry: Any) -> str:
+    return str((entry.__doc__ or "").strip().splitlines()[0])
+
+
 def _settings(entry: Any) -> Schema:
     properties = {}
+    bases = components.bases_of(entry)
     for key, (kind, default) in components.settings_of(entry).items():
         schema = TypeAdapter(kind).json_schema()
+        if key in bases:
+            schema = {"anyOf": [{"type": "null"}, {"type": "string"}, {"$ref": "#/$defs/init"}]}
         if not components.required(default):
             schema["default"] = default
         properties[key] = schema

@@ -1,4 +1,7 @@
-"""Random Gaussian mixtures with a wanted overlap, after MixSim (Melnykov, Chen and Maitra 2012)."""
+"""Gaussian mixtures: random ones with a wanted overlap, as MixSim's, or given ones.
+
+Melnykov, Chen and Maitra (2012), MixSim, JSS 51(12).
+"""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -8,9 +11,10 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 
 from emlib.datasets.dataset import Dataset, DatasetInfo, Truth
+from emlib.datasets.given_mixture import check_given, given_parameters, is_given
 from emlib.datasets.naming import Mistakes, default_names, is_count, is_number, unknown_name
 from emlib.datasets.overlap import Overlap, overlap
-from emlib.datasets.settings import REQUIRED, Setting, check_settings, count, flag, number
+from emlib.datasets.settings import Setting, check_settings, count, flag, number
 from emlib.errors import ConfigError
 
 FloatArray = npt.NDArray[np.float64]
@@ -33,11 +37,13 @@ class GaussianMixtureGenerator:
     multiplied by one constant, found so that the mean or the largest overlap of the pairs is the
     one wanted. With both wanted, the pair that overlaps most is fixed first and the covariances of
     the other components are multiplied by a second constant. What cannot be attained is drawn
-    again, at most ``TRIES`` times.
+    again, at most ``TRIES`` times. Means and covariances that are given are taken instead.
 
     Settings: ``n``, ``d``, ``n_components``, ``overlap`` (``mean``, ``max`` or both), ``weights``
     (equal by default, a list, or ``{min: smallest}`` for random ones), ``spherical`` (each
-    covariance replaced by its mean eigenvalue times the identity), ``eccentricity`` (0.9).
+    covariance replaced by its mean eigenvalue times the identity), ``eccentricity`` (0.9); or,
+    instead of the last three and ``overlap``, ``means`` (K lists of d numbers) and ``covariances``
+    (K variances or d x d lists).
     """
 
     family: ClassVar[str] = "gaussian_mixture"
@@ -45,10 +51,12 @@ class GaussianMixtureGenerator:
         "n": count(),
         "d": count(),
         "n_components": count(2),
-        "overlap": Setting(lambda wanted: True, "", REQUIRED),
+        "overlap": Setting(lambda wanted: True, "", None),
         "weights": Setting(lambda weights: True, "", None),
         "spherical": flag(),
         "eccentricity": number("not in [0, 1)", lambda value: 0 <= value < 1, 0.9),
+        "means": Setting(lambda means: True, "", None, {"type": "array"}),
+        "covariances": Setting(lambda covariances: True, "", None, {"type": "array"}),
     }
 
     def check(self, settings: Mapping[str, Any]) -> Mistakes:
@@ -56,7 +64,12 @@ class GaussianMixtureGenerator:
         mistakes = check_settings(settings, self.schema, "generator 'gaussian_mixture'")
         k = settings.get("n_components")
         k = k if is_count(k, 2) else None
-        if "overlap" in settings:
+        if is_given(settings):
+            d = settings.get("d")
+            mistakes += check_given(settings, d if is_count(d) else None, k)
+        elif settings.get("overlap") is None:
+            mistakes.append(("overlap", "is missing (or means and covariances instead of it)"))
+        else:
             mistakes += _check_overlap(settings["overlap"], k)
         mistakes += _check_weights(settings.get("weights"), k)
         return mistakes
@@ -67,13 +80,17 @@ class GaussianMixtureGenerator:
         return DatasetInfo(n, d, default_names(d), settings["n_components"], True, (n,) * d)
 
     def draw_truth(self, settings: Mapping[str, Any], rng: np.random.Generator) -> Truth:
-        """Draw weights, means and covariances with the wanted overlap.
+        """Draw weights, means and covariances with the wanted overlap, or take those given.
 
         Raises
         ------
         ConfigError
             If none of ``TRIES`` random mixtures can attain it.
         """
+        if is_given(settings):
+            means, covariances = given_parameters(settings)
+            weights = _draw_weights(settings, rng)
+            return {"weights": weights, "means": means, "covariances": covariances}
         wanted = settings["overlap"]
         for _ in range(TRIES):
             truth = _draw_parameters(settings, rng)
@@ -103,13 +120,19 @@ class GaussianMixtureGenerator:
         return Dataset(values=values, columns=default_names(d), labels=labels, truth=truth)
 
 
-def _draw_parameters(settings: Mapping[str, Any], rng: np.random.Generator) -> Truth:
-    d, k, weights = settings["d"], settings["n_components"], settings.get("weights")
+def _draw_weights(settings: Mapping[str, Any], rng: np.random.Generator) -> FloatArray:
+    k, weights = settings["n_components"], settings.get("weights")
     if weights is None:
         weights = np.full(k, 1 / k)
     elif isinstance(weights, Mapping):
         weights = weights["min"] + (1 - k * weights["min"]) * rng.dirichlet(np.ones(k))
     shares = np.asarray(weights, dtype=np.float64)
+    return np.asarray(shares / shares.sum())
+
+
+def _draw_parameters(settings: Mapping[str, Any], rng: np.random.Generator) -> Truth:
+    d, k = settings["d"], settings["n_components"]
+    weights = _draw_weights(settings, rng)
     means = rng.random((k, d))
     roots = rng.standard_normal((k, d + 1, d))
     values, vectors = np.linalg.eigh(np.einsum("kri,krj->kij", roots, roots))
@@ -118,7 +141,7 @@ def _draw_parameters(settings: Mapping[str, Any], rng: np.random.Generator) -> T
     else:
         values = _limit_eccentricity(values, settings.get("eccentricity", 0.9))
         covariances = np.einsum("kil,kl,kjl->kij", vectors, values, vectors)
-    return {"weights": shares / shares.sum(), "means": means, "covariances": covariances}
+    return {"weights": weights, "means": means, "covariances": covariances}
 
 
 def _limit_eccentricity(values: FloatArray, most: float) -> FloatArray:

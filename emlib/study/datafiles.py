@@ -100,8 +100,8 @@ def extras_of(arrays: Mapping[str, np.ndarray], replicate: int) -> dict[str, np.
 def make_masks(study_dir: Path, dataset: str, missingness: str, block: int) -> Path:
     """Draw which cells of a block's replicates are hidden.
 
-    Writes ``hidden_<r>`` (n, d) of bool, and ``rates_<r>`` (d,): the share of each column's
-    observed cells that it hides (NaN for a column without any).
+    Writes ``hidden_<r>`` (n, d) of bool, ``rates_<r>`` (d,): the share of each column's observed
+    cells that it hides (NaN for a column without any), and ``rate_<r>``, the share of all.
 
     Raises
     ------
@@ -129,6 +129,7 @@ def make_masks(study_dir: Path, dataset: str, missingness: str, block: int) -> P
         observed = (~np.isnan(values)).sum(axis=0)
         shares = hidden.sum(axis=0) / np.maximum(observed, 1)
         arrays[f"rates_{replicate}"] = np.where(observed > 0, shares, np.nan)
+        arrays[f"rate_{replicate}"] = np.array(hidden.sum() / max(1, observed.sum()))
     path = paths.mask(dataset, missingness, block)
     save_npz(path, arrays)
     return path

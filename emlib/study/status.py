@@ -1,4 +1,4 @@
-"""`emlib status`: a study's fits counted by status, and the blocks that are missing."""
+"""`emlib status`: fits counted by status, blocks that are missing, cells that are really hidden."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from emlib.study import grid
 from emlib.study.atomic import write_json
 from emlib.study.files import read_table
 from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
+from emlib.study.realized import realized_rates
 
 STATUSES = (
     "converged",
@@ -78,6 +79,18 @@ def show_status(study_dir: Path) -> None:
     if not console.is_terminal:
         console.width = max(console.width, PIPED_WIDTH)
     console.print(table)
+    rates = realized_rates(study_dir)
+    if rates:
+        hidden = Table(title="hidden shares of the observed cells", title_justify="left")
+        hidden.add_column("dataset/missingness", overflow="fold")
+        for name in ("asked", "realized"):
+            hidden.add_column(name, justify="right")
+        hidden.add_column("by column", overflow="fold")
+        for one in rates:
+            columns = ", ".join(f"{name} {share:.3f}" for name, share in one.columns.items())
+            where = f"{one.dataset}/{one.missingness}"
+            hidden.add_row(where, f"{one.asked:.3f}", f"{one.rate:.3f}", columns)
+        console.print(hidden)
 
 
 def _numbers(count: Counter[str], seen: list[str]) -> list[str]:

@@ -174,3 +174,72 @@ def test_a_generator_is_described_without_drawing():
     assert (info.n, info.d, info.columns, info.n_labels) == (50, 2, ("x1", "x2"), 3)
     assert info.synthetic
     assert info.observed == (50, 50)
+
+
+GIVEN = {
+    "overlap": None,
+    "d": 2,
+    "n_components": 2,
+    "weights": [0.9, 0.1],
+    "means": [[0, 2], [2, 0]],
+    "covariances": [1, [[1, -0.8], [-0.8, 4]]],
+}
+
+
+def test_given_parameters_are_those_that_rows_come_from():
+    data = draw_dataset(spec(n=40_000, **GIVEN), np.random.default_rng(3), np.random.default_rng(4))
+    expected = {
+        "weights": [0.9, 0.1],
+        "means": [[0, 2], [2, 0]],
+        "covariances": [[[1, 0], [0, 1]], [[1, -0.8], [-0.8, 4]]],
+    }
+    for name, value in expected.items():
+        np.testing.assert_array_equal(data.truth[name], value)
+    own = data.values[data.labels == 1]
+    assert len(own) == pytest.approx(4000, abs=4 * np.sqrt(3600))
+    np.testing.assert_allclose(own.mean(axis=0), [2, 0], atol=4 * np.sqrt(4 / 4000))
+    np.testing.assert_allclose(np.cov(own.T), [[1, -0.8], [-0.8, 4]], atol=0.4)
+
+
+def test_means_of_one_column_are_plain_numbers():
+    given = {**GIVEN, "d": 1, "means": [0, 4], "covariances": [0.09, [[4.0]]], "weights": None}
+    found = truth(**given)
+    np.testing.assert_array_equal(found["means"], [[0], [4]])
+    np.testing.assert_array_equal(found["covariances"], [[[0.09]], [[4]]])
+    np.testing.assert_array_equal(found["weights"], [0.5, 0.5])
+
+
+def test_mixtures_of_t_take_given_parameters_too():
+    found = truth(generator="student_mixture", dof=3, **GIVEN)
+    np.testing.assert_array_equal(found["means"], [[0, 2], [2, 0]])
+
+
+@pytest.mark.parametrize("generator", ["gaussian_mixture", "student_mixture"])
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        ({"covariances": None}, "covariances", "is missing; means and covariances are given"),
+        ({"means": None}, "means", "is missing; means and covariances are given"),
+        ({"overlap": {"mean": 0.1}}, "overlap", "is for random parameters"),
+        ({"spherical": True}, "spherical", "is for random parameters"),
+        ({"weights": {"min": 0.1}}, "weights", "must be a list or null"),
+        ({"weights": [1.0]}, "weights", "has 1 numbers for 2 components"),
+        ({"means": [[0, 2]]}, "means", "has 1 items for 2 components"),
+        ({"means": 3}, "means", "3 is not a list with an item for each component"),
+        ({"means": [[0, 2], [0]]}, "means[1]", "[0] is not a list of 2 numbers"),
+        ({"means": [[0, 2], 1]}, "means[1]", "1 is not a list of 2 numbers"),
+        ({"covariances": [1, 0]}, "covariances[1]", "0 is not a positive variance"),
+        ({"covariances": [1, [[1, 2], [2, 1]]]}, "covariances[1]", "positive definite 2 x 2"),
+        ({"covariances": [1, [[1, 0.5], [0, 1]]]}, "covariances[1]", "symmetric"),
+        ({"covariances": [1, [[1, "a"], ["a", 1]]]}, "covariances[1]", "symmetric"),
+    ],
+)
+def test_wrong_given_parameters_are_named(generator, changes, path, message):
+    mistakes = check_spec(spec(generator=generator, **{**GIVEN, **changes}))
+    assert [where for where, _ in mistakes] == [path]
+    assert message in mistakes[0][1]
+
+
+def test_an_overlap_or_means_are_needed():
+    mistakes = check_spec(spec(overlap=None))
+    assert mistakes == [("overlap", "is missing (or means and covariances instead of it)")]

@@ -8,6 +8,7 @@ from emlib.study.atomic import write_json
 from emlib.study.datafiles import make_data, make_masks
 from emlib.study.files import load_npz
 from emlib.study.paths import StudyPaths
+from emlib.study.realized import realized_rates
 from tests.study.small_study import DRAWN
 
 
@@ -85,6 +86,11 @@ def test_masks_record_the_share_of_each_column_s_observed_cells_that_they_hide(t
     masks = load_npz(make_masks(paths.root, "own", "file", 0))
     assert masks["rates_0"].tolist() == [1 / 4, 2 / 4]
     assert masks["rates_1"].tolist() == [1 / 4, 2 / 4]
+    assert masks["rate_1"] == 3 / 8
+    (found,) = realized_rates(paths.root)
+    assert (found.dataset, found.missingness, found.asked) == ("own", "file", 0.5)
+    assert found.rate == pytest.approx(3 / 8)
+    assert found.columns == {"a": pytest.approx(1 / 4), "b": pytest.approx(2 / 4)}
 
 
 def test_a_block_outside_the_plan_is_refused(tmp_path):

@@ -115,7 +115,8 @@ class AtRandom(Mechanism):
         stays = self.stays_observed(columns)
         present = ~np.isnan(values)
         named = self.observed if isinstance(self.observed, Mapping) else {}
-        weights = np.array([named.get(columns[j], 1.0) for j in np.flatnonzero(stays)])
+        seen = [name for name, kept in zip(columns, stays, strict=True) if kept]
+        weights = np.array([named.get(name, 1.0) for name in seen])
         score = self.strength * weighted_score(values[:, stays], weights)
         means = rate * self._rates(columns, present.sum(axis=0))
         result = np.zeros(values.shape)

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ class Problem:
         return make_model(self.family, dict(self.settings)).prepare(data)
 
 
+@cache
 def problem(family: str, holes: bool, **sizes: Any) -> Problem:
     """A small data set from the generator of the family, some of its cells missing."""
     generator = GENERATORS[family]
@@ -82,6 +84,8 @@ def problem(family: str, holes: bool, **sizes: Any) -> Problem:
         values[hidden] = np.nan
         if "upper" in extras:
             extras["upper"] = np.where(hidden, np.nan, extras["upper"])
+    for array in (values, *extras.values()):
+        array.setflags(write=False)
     fields = {field.name for field in dataclasses.fields(FAMILIES[family])}  # type: ignore[arg-type]
     settings = {key: given[key] for key in fields & set(given) if key != "n_levels"}
     return Problem(family, settings, values, extras)

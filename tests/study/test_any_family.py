@@ -145,7 +145,7 @@ def test_an_init_that_builds_on_what_a_family_lacks_is_a_mistake_that_names_othe
     path.write_text(
         yaml.safe_dump({**CONFIG, **CHANGES, "inits": {"brief": checked}, "baseline": "brief"})
     )
-    assert checked_study(path)["inits"]["brief"]["settings"]["base"] == "random"
+    assert checked_study(path)["inits"]["brief"]["settings"]["base"] == {"init": "random"}
 
 
 @pytest.mark.usefixtures("steps")

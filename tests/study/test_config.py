@@ -63,7 +63,10 @@ def test_every_default_is_filled_in(write):
     assert study["inits"]["truth"]["deterministic"]
     assert not study["inits"]["kmeans"]["oracle"]
     assert study["algorithms"] == {"em": {"algorithm": "em", "settings": {}}}
-    assert study["stopping"] == {"tol": 1e-3, "max_iter": 1000}
+    others = ("absolute_change", "relative_change", "parameter_change", "gradient")
+    assert study["stopping"] == {
+        "tol": 1e-3, "max_iter": 1000, "combine": "any", **dict.fromkeys(others)
+    }  # fmt: skip
     json.dumps(study, allow_nan=False)
 
 
@@ -120,7 +123,8 @@ MISTAKES = {
     ),
     "unknown key inside": (
         {"stopping": {"tols": 1}},
-        "stopping.tols: unknown key 'tols'; did you mean 'tol'? (allowed: tol, max_iter)",
+        "stopping.tols: unknown key 'tols'; did you mean 'tol'? (allowed: tol, max_iter, "
+        "absolute_change, relative_change, parameter_change, gradient, combine)",
     ),
     "unknown init": (
         {"inits": {"random": None, "kmean": None}},
@@ -161,7 +165,8 @@ MISTAKES = {
     ),
     "unknown algorithm": (
         {"algorithms": {"me": None}},
-        "algorithms.me: unknown algorithm 'me'; did you mean 'em'? (allowed: em)",
+        "algorithms.me: unknown algorithm 'me'; did you mean 'em'? (allowed: em, squarem, anderson, "
+        "annealing, classification, stochastic, incremental, online, split_merge)",
     ),
     "unknown table": (
         {"datasets": {"x": {"table": "iriss"}}},
@@ -255,7 +260,7 @@ MISTAKES = {
     ),
     "an algorithm's setting out of range": (
         {"algorithms": {"o": {"algorithm": "online", "alpha": 0.5}}},
-        "algorithms.o.alpha: 0.5 is not in (0.5, 1]",
+        "algorithms.o: alpha: 0.5 is not in (0.5, 1]",
     ),
     "more components than rows": (
         {"models": {"m": {"family": "gaussian_mixture", "n_components": 60}}},

@@ -100,7 +100,9 @@ class SplitMerge(Algorithm):
         self, model: Model, data: Any, here: SearchPosition, triple: Triple
     ) -> SearchPosition:
         """Where the trial ended, if it gained; else ``here``, with a trial less."""
-        there, climbed, spent = None, (), 1.0
+        there: Position | None = None
+        climbed: tuple[float, ...] = ()
+        spent = 1.0
         try:
             shares = split_and_merged(model, data, here.params, triple)
             there = em_position(model, data, model.start(data, shares), spent)
@@ -124,8 +126,8 @@ class SplitMerge(Algorithm):
 def ranked(model: Model, data: Any, params: Any) -> list[Triple]:
     """Triples (i, j, k), best first: pairs by shared rows, then the third by its split."""
     posterior = model.posterior(params, data)
-    shares = posterior.responsibilities * data.weights[:, None]
-    common = posterior.responsibilities.T @ shares
+    shares = np.asarray(posterior.responsibilities)
+    common = shares.T @ (shares * data.weights[:, None])
     worth = [_halves(model, data, posterior, k)[1] for k in range(model.n_components)]
     pairs = sorted(combinations(range(model.n_components), 2), key=lambda pair: -common[pair])
     thirds = sorted(range(model.n_components), key=lambda k: -worth[k])
@@ -137,7 +139,7 @@ def split_and_merged(model: Model, data: Any, params: Any, triple: Triple) -> Ar
     i, j, k = triple
     posterior = model.posterior(params, data)
     upper = _halves(model, data, posterior, k)[0]
-    old = posterior.responsibilities
+    old = np.asarray(posterior.responsibilities)
     shares = old.copy()
     shares[:, i] = old[:, i] + old[:, j]
     shares[:, j], shares[:, k] = old[:, k] * upper, old[:, k] * ~upper

@@ -75,6 +75,13 @@ def test_a_new_init_changes_no_other(monkeypatch):
     assert numerics_fingerprint("gaussian_mixture", init_parts("own"), "em") != before
 
 
+def test_an_algorithm_counts_those_that_it_is_made_of():
+    assert {"algorithms/em.py", "algorithms/incremental.py"} <= files_of("algorithms", "online")
+    assert "algorithms/classification.py" in files_of("algorithms", "annealing")
+    assert "algorithms/annealing.py" not in files_of("algorithms", "online")
+    assert "algorithms/split_merge.py" not in files_of("algorithms", "em")
+
+
 def test_each_component_has_a_fingerprint_of_its_own():
     assert component_digest("inits", "random") != component_digest("inits", "kmeans")
     family = numerics_fingerprint("gaussian_mixture")

@@ -65,14 +65,19 @@ def select(
     import pandas as pd
     from sklearn.base import clone
 
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion: {criterion!r} is not one of {', '.join(CRITERIA)}")
+    if not isinstance(criterion, str) or criterion not in CRITERIA:
+        what = repr(criterion) if isinstance(criterion, str) else type(criterion).__name__
+        raise ValueError(f"criterion: {what} is not one of {', '.join(CRITERIA)}")
     if isinstance(model_grid, Mapping):
         named = list(model_grid.items())
     else:
-        named = [(type(estimator).__name__, estimator) for estimator in model_grid]
+        listed = [model_grid] if hasattr(model_grid, "get_params") else list(model_grid)
+        named = [(type(estimator).__name__, estimator) for estimator in listed]
     if not named:
         raise ValueError("model_grid: has no estimator")
+    for _, estimator in named:
+        if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+            raise ValueError(f"model_grid: {estimator!r} is not an estimator")
     varying = _varying([estimator for _, estimator in named])
     lines = []
     for (name, estimator), settings in zip(named, varying, strict=True):

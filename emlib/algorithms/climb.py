@@ -17,7 +17,7 @@ from emlib.algorithms.base import Algorithm, Position
 from emlib.algorithms.em import EM
 from emlib.algorithms.stopping import Step, Stopping, linear_rate, predicted_gain
 from emlib.models.base import Degenerate, Diagnosis, Model
-from emlib.models.differences import STEP, gradient, natural_steps
+from emlib.models.differences import STEP, natural_steps
 
 ROUNDING = 64 * sys.float_info.epsilon
 """A fall of the objective up to this share of the sum of the units' |loglik| is rounding."""
@@ -186,7 +186,7 @@ def climb(
             0, 1.0, math.nan, math.nan, Diagnosis(), trail.freeze(),
         )  # fmt: skip
     trail.add(_finite(here.objective), here.loglik, here.e_steps)
-    rounding = ROUNDING * here.stats.magnitude
+    rounding = _rounding(here)
     method, wait, slope, message = algorithm, _Wait(), _Slope(model), ""
     step = Step(trail.objective, rounding)
     while True:
@@ -201,7 +201,7 @@ def climb(
         except Degenerate as collapse:
             status, message = "degenerate", str(collapse)
             break
-        rounding = ROUNDING * max(here.stats.magnitude, there.stats.magnitude)
+        rounding = max(_rounding(here), _rounding(there))
         before = here.objective if there.before is None else there.before
         fall = before - _finite(there.objective)
         if fall > rounding:
@@ -263,7 +263,7 @@ class _Slope:
         objective = self.model.q_in_chart(there.stats, there.params)
         at = self.model.pack(there.params, "unconstrained")
         self.steps = natural_steps(objective, at, self.steps)
-        sizes = gradient(objective, at, self.steps) * self.steps / STEP
+        sizes = self.model.score(there.stats, there.params, self.steps) * self.steps / STEP
         return float(np.abs(sizes).max(initial=0.0))
 
 
@@ -294,6 +294,12 @@ def _allowance(trail: _Trail, stopping: Stopping, budget: Budget) -> str:
     if budget.seconds is not None and trail.seconds[-1] >= budget.seconds:
         return "timeout"
     return ""
+
+
+def _rounding(place: Position) -> float:
+    """What a change of the objective may be by rounding alone; a log prior is rounded as well."""
+    beside = abs(place.objective - place.stats.loglik) if math.isfinite(place.objective) else 0.0
+    return ROUNDING * (place.stats.magnitude + beside)
 
 
 def _finite(objective: float) -> float:

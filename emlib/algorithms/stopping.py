@@ -120,10 +120,13 @@ class Stopping:
     def _combined(self, step: Step, predicted: bool) -> str:
         if self.none or len(step.objective) < 2:
             return ""
-        rules = {"predicted_gain": lambda: predicted} if self.tol > 0 else {}
-        rules |= {name: lambda name=name: self._small(name, step) for name in self._others}
-        held = [name for name, holds in rules.items() if holds()]
-        enough = held if self.combine == "any" or len(held) == len(rules) else []
+        names = [*(["predicted_gain"] if self.tol > 0 else []), *self._others]
+        held = [
+            name
+            for name in names
+            if (predicted if name == "predicted_gain" else self._small(name, step))
+        ]
+        enough = held if self.combine == "any" or len(held) == len(names) else []
         return ", ".join(enough)
 
     def _small(self, rule: str, step: Step) -> bool:

@@ -239,6 +239,14 @@ class EMEstimator(BaseEstimator):
             ``errors`` and ``reasons`` by name; NaN where a quantity has no standard error.
         """
         data = self._fitted_data("standard_errors")
+        require_count("n_resamples", n_resamples)
+        if not (self.converged_ or (self.tol == 0 and self.status_ == "max_iter")):
+            warnings.warn(
+                f"the fit ended as {self.status_!r}: its parameters need not be an optimum, which "
+                "standard errors are about",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         if method == "information":
             return information_errors(self._model, data, self.params_)
         if method == "bootstrap":

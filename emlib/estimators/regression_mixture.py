@@ -156,6 +156,7 @@ class RegressionMixture(DensityMixin, EMEstimator):
 
     def score_samples(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """Log density of each row's observed responses given X, nats, shape (n_samples,)."""
+        _require_responses(y)
         return self._posterior(X, y).loglik
 
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
@@ -301,7 +302,14 @@ class RegressionMixture(DensityMixin, EMEstimator):
 
     def _measured_on(self, X: ArrayLike | None, y: ArrayLike | None) -> tuple[float, float, float]:
         self._check_fitted()
+        if X is not None:
+            _require_responses(y)
         return self._measured(None if X is None else self._view(X, y, reset=False))
+
+
+def _require_responses(y: Any) -> None:
+    if y is None:
+        raise ValueError("y: missing; X alone has no likelihood, it is that of y given X")
 
 
 def _single(named: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,21 @@ class SequenceEstimator(EMEstimator):
         self._check_fitted()
         return self._model.posterior(self.params_, self._view(X, lengths)).loglik
 
+    def aic(self, X: ArrayLike | None = None, lengths: ArrayLike | None = None) -> float:
+        """Akaike's criterion on X, on the fitted data by default; lower is better."""
+        return -2.0 * self._measured_on(X, lengths)[0] + 2.0 * self.n_parameters_
+
+    def bic(self, X: ArrayLike | None = None, lengths: ArrayLike | None = None) -> float:
+        """Schwarz's criterion, n being the sum of the weights of steps with an observed cell."""
+        loglik, total_weight, _ = self._measured_on(X, lengths)
+        return -2.0 * loglik + self.n_parameters_ * float(np.log(total_weight))
+
+    def _measured_on(
+        self, X: ArrayLike | None, lengths: ArrayLike | None
+    ) -> tuple[float, float, float]:
+        self._check_fitted()
+        return self._measured(None if X is None else self._view(X, lengths))
+
     def impute(
         self,
         X: ArrayLike,

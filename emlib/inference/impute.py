@@ -72,11 +72,13 @@ class Imputer:
 
     def _normal(self, rng: np.random.Generator) -> Iterator[Any]:
         params = self.model.settled(self.params, self.model.e_step(self.params, self.fitted))
-        information = observed_information(self.model, self.fitted, params)
+        refusal = "proper: 'normal' needs a positive definite information; use 'bootstrap'"
+        try:
+            information = observed_information(self.model, self.fitted, params)
+        except np.linalg.LinAlgError:  # a covariance is singular to rounding
+            raise ValueError(refusal) from None
         if information.null_dimension or not information.is_maximum:
-            raise ValueError(
-                "proper: 'normal' needs a positive definite information; use 'bootstrap'"
-            )
+            raise ValueError(refusal)
         values, vectors = np.linalg.eigh(information.covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         while True:

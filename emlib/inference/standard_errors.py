@@ -54,7 +54,10 @@ def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
     stats = model.e_step(params, data)
     at_boundary = marked(model, params, model.at_boundary(params, stats))
     params = model.settled(params, stats)
-    information = observed_information(model, data, params)
+    try:
+        information = observed_information(model, data, params)
+    except np.linalg.LinAlgError:  # a covariance is singular to rounding: there is no chart
+        return _none(estimates, "boundary")
     flat, shapes = flatten(model.functionals(params))
 
     def reported(vector: Array) -> Array:
@@ -74,6 +77,13 @@ def information_errors(model: Model, data: Any, params: Any) -> StandardErrors:
         estimates, unflatten(errors, shapes), unflatten(reasons, shapes),
         information.null_dimension, information.missing_fractions, information.rate,
     )  # fmt: skip
+
+
+def _none(estimates: dict[str, Array], reason: str) -> StandardErrors:
+    flat, shapes = flatten(estimates)
+    reasons = np.full(len(flat), reason, dtype="<U16")
+    errors = np.full(len(flat), np.nan)
+    return StandardErrors(estimates, unflatten(errors, shapes), unflatten(reasons, shapes))
 
 
 def _scale(information: Information) -> Array:

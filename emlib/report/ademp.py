@@ -56,11 +56,16 @@ def _data(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
                 "entries and the starts anew, so inference is conditional on this table."
             )
     drawn = [
-        f"{name} ({percent(spec['rate'])} of entries)" if spec["rate"] else name
+        f"{name} ({percent(spec['rate'])} of {_unit(spec['mechanism'])})" if spec["rate"] else name
         for name, spec in study["missingness"].items()
     ]
     lines.append(f"Missingness: {listed(drawn)}; holes are nested across rates.")
     return lines
+
+
+def _unit(mechanism: str) -> str:
+    """What a rate is a share of."""
+    return "time steps" if mechanism == "steps" else "entries"
 
 
 def _estimands(study: dict[str, Any]) -> list[str]:

@@ -66,7 +66,8 @@ def test_the_declared_objective_never_falls(
     if end.params is None:
         return
     stats = model.e_step(end.params, data)
-    sizes = model.e_step(start.params, data).magnitude + stats.magnitude
+    priors = [abs(model.log_prior(params)) for params in (start.params, end.params)]
+    sizes = model.e_step(start.params, data).magnitude + stats.magnitude + sum(priors)
     assert (-np.diff(end.history.objective) <= 64 * np.finfo(float).eps * sizes).all()
     assert stats.loglik == end.loglik == end.history.loglik[-1]
     assert np.isfinite(end.history.objective).all()

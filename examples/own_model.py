@@ -6,7 +6,6 @@ import numpy as np
 from scipy import special, stats
 
 from emlib.algorithms import climb
-from emlib.inference import information_errors
 from emlib.models.base import EXACT, Model, Posteriors, Step
 
 Coins = make_dataclass("Coins", ["chances"])  # parameters: each coin's chance of heads
@@ -57,4 +56,4 @@ class CoinsModel(Model):
 if __name__ == "__main__":
     model, data = CoinsModel(), CoinsModel.view([[5], [9], [8], [4], [7]])
     end = climb(model, data, Coins(np.array([0.6, 0.5])))
-    print(end.params, end.loglik, information_errors(model, data, end.params).errors)
+    print(end.params, end.loglik)

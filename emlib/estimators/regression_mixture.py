@@ -155,12 +155,15 @@ class RegressionMixture(DensityMixin, EMEstimator):
         return np.asarray(self._posterior(X, y).responsibilities)
 
     def score_samples(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
-        """Log density of each row's observed responses given X, nats, shape (n_samples,)."""
-        _require_responses(y)
+        """Log density of each row's observed responses given X, nats, shape (n_samples,).
+
+        0 where there is no response: X alone has no likelihood.
+        """
         return self._posterior(X, y).loglik
 
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """Mean of ``score_samples(X, y)``."""
+        _require_responses(y)
         return float(self.score_samples(X, y).mean())
 
     def impute(

@@ -49,22 +49,13 @@ CHECKED = [
     ParityBernoulli(2, random_state=0),
     CyclicLatentClass(2, n_levels=3, random_state=0),
 ]
-EXPECTED_FAILURES = {
-    "CyclicLatentClass-check_sample_weight_equivalence_on_dense_data": (
-        "levels have no distances, so starts are random responsibilities, drawn row by row: a row "
-        "of weight two and two copies begin at different starts (from the same start they agree: "
-        "see the contract tests)"
-    )
-}
 
 
 def checks():
     for estimator in CHECKED:
         for pair in estimator_checks_generator(estimator):
             name = f"{type(estimator).__name__}-{getattr(pair[1], 'func', pair[1]).__name__}"
-            reason = EXPECTED_FAILURES.get(name)
-            marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
-            yield pytest.param(*pair, id=name, marks=marks)
+            yield pytest.param(*pair, id=name)
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(checks()))

@@ -41,7 +41,7 @@ def test_it_keeps_the_contract_of_scikit_learn(estimator, check):
 
 def test_an_unbounded_likelihood_is_refused_with_its_reason():
     x = np.repeat([[1.0, 3.0], [2.0, 1.0]], 4, axis=0)
-    with pytest.raises(InvalidData, match="all of 10 short climbs collapsed"):
+    with pytest.raises(InvalidData, match="all of 10 tries collapsed"):
         StudentMixture(2, random_state=0).fit(x)
 
 

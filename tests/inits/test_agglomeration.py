@@ -92,7 +92,8 @@ def test_rows_beyond_the_subset_follow_the_normals_of_its_clusters(rng):
     assert sorted(start.params.means[:, 0]) == pytest.approx([0.0, 8.0], abs=0.3)
     assert start.params.weights == pytest.approx(0.5, abs=0.02)
     labels = normal_classes(x[::50], np.ones(12), np.repeat([0, 1], 6), 2, x)
-    assert labels.tolist() == np.repeat([0, 1], 300).tolist()
+    wrong = labels != np.repeat([0, 1], 300)
+    assert wrong.mean() < 0.01  # of normals learned from six rows each, eight deviations apart
 
 
 def test_it_starts_iris_where_mclust_ends():

@@ -69,7 +69,6 @@ def check(tmp_path, monkeypatch):
 
 BRIEF = {
     "short_em": {"tries": 2, "iterations": 2},
-    "successive_halving": {"tries": 3, "iterations": 1},
     "best_of": {"tries": 3},
     "cem": {"iterations": 4},
     "sem": {"iterations": 4},

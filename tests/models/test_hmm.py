@@ -385,8 +385,9 @@ def test_few_sequences_are_simulated_for_a_bootstrap_and_many_are_drawn(rng):
     x[3] = np.nan
     few = model.bootstrapped(params, model.view(x, [2.0, 1.0], lengths=[10, 10]), rng)
     assert few.values[few.observed].min() > 500
-    assert np.flatnonzero(~few.observed[:, 0]).tolist() == [3]
-    assert few.unit_weights.tolist() == [2.0, 1.0]
+    assert np.flatnonzero(~few.observed[:, 0]).tolist() == [3, 13]  # weight 2: two sequences
+    assert few.lengths.tolist() == [10, 10, 10]
+    assert not np.array_equal(few.values[:3], few.values[10:13])
     many = model.bootstrapped(params, model.view(x, lengths=[1] * 20), rng)
     assert np.array_equal(many.values, x, equal_nan=True)
     assert many.unit_weights.sum() == 20
@@ -412,9 +413,9 @@ def test_settings_are_checked(family, settings, words):
     [
         ("gaussian_hmm", [[1.0], [np.nan]], "fewer than the 2 states"),
         ("gaussian_hmm", [[1.0], [1.0], [np.nan]], "column 0 is constant"),
-        ("poisson_hmm", [[1.0], [2.5]], "holds 2.5, not a whole number"),
+        ("poisson_hmm", [[1.0], [2.5]], "2.5 is no count: 0, 1, 2"),
         ("poisson_hmm", [[1.0, np.nan], [2.0, np.nan]], "column 1 has no observed cell"),
-        ("categorical_hmm", [[1.0], [-1.0]], "holds -1.0"),
+        ("categorical_hmm", [[1.0], [-1.0]], "-1 is no symbol: 0, 1, 2"),
         ("categorical_hmm", [[1.0, 1.0], [0.0, 1.0]], "2 columns"),
     ],
 )

@@ -403,7 +403,7 @@ def test_a_bootstrap_sample_has_the_holes_of_the_data_and_weights_as_copies(rng)
     assert drawn.lengths.tolist() == [7, 7]
     assert (drawn.observed == np.tile(data.observed[:7], (2, 1))).all()
     assert not np.allclose(drawn.values[:7], drawn.values[7:], equal_nan=True)
-    with pytest.raises(NotImplementedError, match="integer weights"):
+    with pytest.raises(InvalidData, match="whole numbers as weights"):
         model.bootstrapped(params, data.reweighted(np.array([0.5, 1.0])), rng)
 
 

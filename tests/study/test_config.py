@@ -268,7 +268,7 @@ MISTAKES = {
     ),
     "an algorithm's setting out of range": (
         {"algorithms": {"o": {"algorithm": "online", "alpha": 0.5}}},
-        "algorithms.o.alpha: 0.5 is not in (0.5, 1]",
+        "algorithms.o: alpha: 0.5 is not in (0.5, 1]",
     ),
     "more components than rows": (
         {"models": {"m": {"family": "gaussian_mixture", "n_components": 60}}},

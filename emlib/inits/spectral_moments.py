@@ -72,16 +72,21 @@ def moments(data: Sequences, n_symbols: int) -> tuple[Triples, Array, Array]:
     known = (symbols >= 0) & (data.weights > 0)
     pair = np.flatnonzero(known[:-1] & known[1:] & (left[:-1] > 1))
     codes = symbols[pair] * n_symbols + symbols[pair + 1]
-    pairs = np.bincount(codes, data.weights[pair], minlength=n_symbols**2)
+    pairs = tally(codes, data.weights[pair], n_symbols**2)
     three = pair[np.isin(pair + 1, pair)]
     lines, number = np.unique(
         np.stack([symbols[three], symbols[three + 1], symbols[three + 2]], axis=1),
         axis=0, return_inverse=True,
     )  # fmt: skip
-    counts = np.bincount(number.ravel(), data.weights[three], minlength=len(lines))
+    counts = tally(number.ravel(), data.weights[three], len(lines))
     begins = data.offsets[:-1][known[data.offsets[:-1]]]
-    first = np.bincount(symbols[begins], data.weights[begins], minlength=n_symbols)
+    first = tally(symbols[begins], data.weights[begins], n_symbols)
     return (lines, counts), pairs.reshape(n_symbols, n_symbols), first
+
+
+def tally(codes: NDArray[np.int64], weights: Array, size: int) -> Array:
+    """Summed weights of each code, shape (size,)."""
+    return np.bincount(codes, weights, minlength=size).astype(np.float64)
 
 
 def emission_matrix(triples: Triples, n_symbols: int, k: int, rng: np.random.Generator) -> Array:

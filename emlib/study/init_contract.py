@@ -109,7 +109,7 @@ def check_file(file: Path) -> bool:
         raise EmlibError(f"{file}: defines no class that derives from Init")
     sound = True
     for kind in inits:
-        name = str(kind.name)  # type: ignore[attr-defined]
+        name = str(kind.name)
         broken = list(broken_promises(kind))
         for text in broken:
             print(f"{name}: {text}")

@@ -62,9 +62,6 @@ class Anderson(Algorithm):
         if self.order is not None and self.order < 1:
             raise ValueError(f"order: {self.order!r} is not a positive integer")
 
-    def begin(self, model: Model, data: Any, start: Any, rng: np.random.Generator) -> Position:
-        return em_position(model, data, start)
-
     def move(
         self, model: Model, data: Any, position: Position, rng: np.random.Generator
     ) -> Position:

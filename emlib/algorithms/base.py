@@ -76,9 +76,9 @@ class Algorithm(ABC):
         lacking = sorted(self.sums - model.sums)
         return f"its sums cannot be {' or '.join(lacking)}" if lacking else ""
 
-    @abstractmethod
     def begin(self, model: Model, data: Any, start: Any, rng: np.random.Generator) -> Position:
-        """The position at the start of a climb."""
+        """The position at the start of a climb: an exact E-step there, unless it needs more."""
+        return em_position(model, data, start)
 
     @abstractmethod
     def move(

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.algorithms.base import Position, em_position, possible_position
-from emlib.algorithms.em import em_map
+from emlib.algorithms.base import Position, possible_position
+from emlib.algorithms.em import em_step
 from emlib.models.base import Degenerate, Model, is_unconstrained
 
 Array = NDArray[np.float64]
@@ -48,8 +48,7 @@ def after_em_step(model: Model, data: Any, jumped: Position | None) -> Position 
     if jumped is None:
         return None
     try:
-        params, cost = em_map(model, data, jumped.params, jumped.stats)
-        there = em_position(model, data, params, cost)
+        there = em_step(model, data, jumped)
     except (Degenerate, ArithmeticError, np.linalg.LinAlgError):
         return None
     return there if math.isfinite(there.objective) else None

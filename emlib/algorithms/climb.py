@@ -127,6 +127,10 @@ class _Trail:
         self.e_steps.append(e_steps)
         self.seconds.append(time.perf_counter() - self.began)
 
+    def last(self) -> list[float]:
+        """The last objectives of the run, as many as a rule looks at."""
+        return self.objective[max(self.run, len(self.objective) - 4) :]
+
     def freeze(self) -> History:
         return History(
             *(np.array(a) for a in (self.objective, self.loglik, self.e_steps, self.seconds))
@@ -214,7 +218,7 @@ def climb(
         if method.accelerated:
             step = _step(model, slope, here, there.on_the_way or there, rounding)
         else:
-            step = _step(model, slope, here, there, rounding, trail.objective[trail.run :])
+            step = _step(model, slope, here, there, rounding, trail.last())
         here = there
     run = trail.objective[trail.run :]
     last = algorithm.finish(model, data, here)
@@ -281,7 +285,7 @@ def _step(
         old, new = (model.pack(place.params, around=there.params) for place in (here, there))
         return float(np.linalg.norm(new - old))
 
-    values = objective[-4:] or (here.objective, there.objective)
+    values = objective or (here.objective, there.objective)
     return Step(values, rounding, moved, lambda: slope(there))
 
 

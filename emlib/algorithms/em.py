@@ -20,14 +20,16 @@ class EM(Algorithm):
 
     name: ClassVar[str] = "em"
 
-    def begin(self, model: Model, data: Any, start: Any, rng: np.random.Generator) -> Position:
-        return em_position(model, data, start)
-
     def move(
         self, model: Model, data: Any, position: Position, rng: np.random.Generator
     ) -> Position:
-        params, e_steps = em_map(model, data, position.params, position.stats)
-        return em_position(model, data, params, e_steps)
+        return em_step(model, data, position)
+
+
+def em_step(model: Model, data: Any, here: Position) -> Position:
+    """The position one iteration of EM after ``here``, whose stats are exact."""
+    params, e_steps = em_map(model, data, here.params, here.stats)
+    return em_position(model, data, params, e_steps)
 
 
 def em_map(model: Model, data: Any, params: Any, stats: Stats) -> tuple[Any, float]:

@@ -73,9 +73,6 @@ class Incremental(Algorithm):
     def ascends(self, model: Model) -> str:
         return "free_energy"
 
-    def begin(self, model: Model, data: Any, start: Any, rng: np.random.Generator) -> Position:
-        return em_position(model, data, start)
-
     def move(
         self, model: Model, data: Any, position: Position, rng: np.random.Generator
     ) -> Position:

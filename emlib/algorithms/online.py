@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emlib.algorithms.base import Algorithm, Position, em_position
-from emlib.algorithms.em import em_map, q_map
+from emlib.algorithms.em import em_step, q_map
 from emlib.algorithms.incremental import dealt
 from emlib.errors import require_count
 from emlib.models.base import Model
@@ -86,8 +86,7 @@ class Online(Algorithm):
     ) -> Position:
         here = position
         if not isinstance(here, OnlinePosition):
-            params, spent = em_map(model, data, here.params, here.stats)
-            return em_position(model, data, params, spent)
+            return em_step(model, data, here)
         if here.left == 0:
             there = em_position(model, data, here.params)
             return Position(there.params, there.stats, there.objective, 1.0, before=-math.inf)

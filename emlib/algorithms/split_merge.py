@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.algorithms.base import Algorithm, Position, em_position
-from emlib.algorithms.em import em_map
+from emlib.algorithms.em import em_step
 from emlib.algorithms.stopping import predicted_gain
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Model
@@ -173,8 +173,7 @@ def _halves(model: Model, data: Any, posterior: Any, k: int) -> tuple[NDArray[np
 def _climbed(
     model: Model, data: Any, here: Position, climbed: tuple[float, ...]
 ) -> tuple[Position, tuple[float, ...]]:
-    params, spent = em_map(model, data, here.params, here.stats)
-    there = em_position(model, data, params, spent)
+    there = em_step(model, data, here)
     return there, (*climbed, there.objective)[-4:]
 
 

@@ -55,9 +55,6 @@ class Squarem(Algorithm):
         if self.steplength not in (1, 2, 3):
             raise ValueError(f"steplength: {self.steplength!r} is not 1, 2 or 3")
 
-    def begin(self, model: Model, data: Any, start: Any, rng: np.random.Generator) -> Position:
-        return em_position(model, data, start)
-
     def move(
         self, model: Model, data: Any, position: Position, rng: np.random.Generator
     ) -> Position:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emlib.algorithms.base import Algorithm, Position, em_position
-from emlib.algorithms.em import em_map, q_map
+from emlib.algorithms.em import em_step, q_map
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Model
 from emlib.models.posterior import sampled
@@ -67,8 +67,7 @@ class Stochastic(Algorithm):
         self, model: Model, data: Any, position: Position, rng: np.random.Generator
     ) -> Position:
         if not isinstance(position, DrawnPosition):
-            params, spent = em_map(model, data, position.params, position.stats)
-            return em_position(model, data, params, spent)
+            return em_step(model, data, position)
         if position.left > 0:
             try:
                 params = q_map(model, position.params, position.stats)

@@ -100,8 +100,8 @@ class Sequences(Table):
         seen = self.observed.any(axis=1)
         return np.asarray(np.logical_or.reduceat(seen, self.offsets[:-1]))
 
-    def copies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Row numbers and lengths of the sequences, one of integer weight w standing w times.
+    def copies(self) -> "Sequences":
+        """The same data without weights: a sequence of integer weight w stands there w times.
 
         Raises
         ------
@@ -111,9 +111,8 @@ class Sequences(Table):
         counts = np.rint(self.unit_weights).astype(np.int64)
         if not np.array_equal(counts, self.unit_weights):
             raise InvalidData("sequences are drawn anew with whole numbers as weights only")
-        rows = [np.arange(a, b) for a, b in zip(self.offsets, self.offsets[1:], strict=False)]
-        repeated = [own for own, count in zip(rows, counts, strict=True) for _ in range(count)]
-        return np.concatenate(repeated), np.repeat(self.lengths, counts)
+        units = np.repeat(np.arange(self.n_sequences), counts)
+        return self.part(units).reweighted(np.ones(len(units)))
 
     @cached_property
     def steps(self) -> NDArray[np.int64]:

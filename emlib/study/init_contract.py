@@ -9,28 +9,20 @@ import dataclasses
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emlib.datasets import GENERATORS
 from emlib.errors import EmlibError, InvalidData
 from emlib.inits import Init, Start
-from emlib.models import FAMILIES, Degenerate, make_model
+from emlib.models import Degenerate
 from emlib.study.identity import rng as draws
 from emlib.study.plugins import load_plugins
+from emlib.study.small_problems import Problem, families_of, problem, sizes_of
 
 HOLES = ("native", "adapted", "no")
-SIZES: Mapping[str, Any] = {
-    "n": 40, "length": 25, "n_sequences": 2, "d": 3, "n_components": 3, "n_states": 2,
-    "n_levels": [2, 3, 4], "n_symbols": 4, "overlap": {"mean": 0.05}, "n_factors": 1,
-}  # fmt: skip
-"""Settings of a small problem, where its generator has them."""
-
 SEEDS = (0, 1)
 SMALL, LARGE = 1000, 4000
 SLOWEST = 1.5 * (LARGE / SMALL) ** 2
@@ -38,68 +30,6 @@ SLOWEST = 1.5 * (LARGE / SMALL) ** 2
 
 SHORT = 0.05
 """Seconds below which a start at the large size is fast enough, however they grow."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A model and the arrays that its view is made of."""
-
-    family: str
-    settings: Mapping[str, Any]
-    values: np.ndarray
-    extras: Mapping[str, np.ndarray]
-
-    def view(self, units: np.ndarray | None = None, weights: Any = None) -> Any:
-        """The view, of some units (rows, or whole sequences) if these are named."""
-        values, extras = self.values, dict(self.extras)
-        if units is not None:
-            rows = units
-            if "lengths" in extras:
-                ends = np.cumsum(extras["lengths"])
-                begins = ends - extras["lengths"]
-                rows = np.concatenate([np.arange(begins[u], ends[u]) for u in units])
-                extras["lengths"] = extras["lengths"][units]
-            values = values[rows]
-            for name in extras.keys() - {"lengths"}:
-                extras[name] = extras[name][rows]
-        return FAMILIES[self.family].view(values.copy(), weights, **extras)
-
-    def model(self, data: Any) -> Any:
-        return make_model(self.family, dict(self.settings)).prepare(data)
-
-
-@cache
-def problem(family: str, holes: bool, **sizes: Any) -> Problem:
-    """A small data set from the generator of the family, some of its cells missing."""
-    generator = GENERATORS[family]
-    wanted = {**SIZES, **sizes}
-    given = {key: wanted[key] for key in generator.schema if key in wanted}
-    path = draws(0, "contract", family, holes)
-    truth = generator.draw_truth(given, path)
-    data = generator.draw_rows(given, truth, path)
-    values, extras = data.values.copy(), dict(data.extras)
-    if holes:
-        hidden = path.random(values.shape) < 0.2
-        hidden[1] = True  # and a row without any cell
-        values[hidden] = np.nan
-        if "upper" in extras:
-            extras["upper"] = np.where(hidden, np.nan, extras["upper"])
-    for array in (values, *extras.values()):
-        array.setflags(write=False)
-    fields = {field.name for field in dataclasses.fields(FAMILIES[family])}  # type: ignore[arg-type]
-    settings = {key: given[key] for key in fields & set(given) if key != "n_levels"}
-    return Problem(family, settings, values, extras)
-
-
-def sizes_of(init: Init) -> dict[str, Any]:
-    """Settings of problems that an init asks for itself."""
-    return {} if init.columns is None else {"d": init.columns}
-
-
-def families_of(init: Init) -> list[str]:
-    """Families that an init says it can start, among those that have a generator."""
-    known = [name for name in FAMILIES if name in GENERATORS]
-    return [name for name in known if not init.lacks(FAMILIES[name])]
 
 
 def check_file(file: Path) -> bool:

@@ -7,8 +7,9 @@ from click.testing import CliRunner
 
 from emlib.cli import main
 from emlib.inits import INITS
-from emlib.study import init_contract
-from emlib.study.init_contract import broken_promises, families_of
+from emlib.study import small_problems
+from emlib.study.init_contract import broken_promises
+from emlib.study.small_problems import families_of
 
 # What each line breaks, and the words that `emlib check` has for it.
 BREACHES = {
@@ -54,8 +55,8 @@ class Own(Init):
 
 @pytest.fixture
 def check(tmp_path, monkeypatch):
-    only = {"gaussian_mixture": init_contract.FAMILIES["gaussian_mixture"]}
-    monkeypatch.setattr(init_contract, "FAMILIES", only)
+    only = {"gaussian_mixture": small_problems.FAMILIES["gaussian_mixture"]}
+    monkeypatch.setattr(small_problems, "FAMILIES", only)
 
     def check(line, holes="adapted"):
         file = tmp_path / "own.py"

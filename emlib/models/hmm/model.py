@@ -222,11 +222,11 @@ class HMMModel(Model):
         if (data.unit_weights * data.seen_sequences).sum() >= FEW_SEQUENCES:
             resampled: Sequences = super().bootstrapped(params, data, rng)
             return resampled
-        rows, lengths = data.copies()
-        states = self._simulate(params, np.concatenate([[0], np.cumsum(lengths)]), rng)
+        copies = data.copies()
+        states = self._simulate(params, copies.offsets, rng)
         values = self.emission.sample(params, states, rng)
-        values[~data.observed[rows]] = np.nan
-        return self.view(values, lengths=lengths)
+        values[~copies.observed] = np.nan
+        return self.view(values, lengths=copies.lengths)
 
     def diagnose(self, params: Any, stats: HMMStats) -> Diagnosis:
         """``boundary``: a probability of the chain or the emission at 0; and the emission's."""

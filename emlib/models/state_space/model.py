@@ -229,9 +229,9 @@ class StateSpaceModel(StateSpaceSettings):
 
         A sequence of integer weight w is drawn w times.
         """
-        rows, lengths = data.copies()
-        drawn = self.simulate(params, lengths, rng)[0]
-        return self.view(np.where(data.observed[rows], drawn, np.nan), lengths=lengths)
+        copies = data.copies()
+        drawn = self.simulate(params, copies.lengths, rng)[0]
+        return self.view(np.where(copies.observed, drawn, np.nan), lengths=copies.lengths)
 
     def simulate(
         self, params: StateSpaceParams, lengths: NDArray[np.int64], rng: np.random.Generator

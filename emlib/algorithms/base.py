@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from emlib.models.base import Degenerate, Model, Stats
+from emlib.models.base import COLLAPSES, Model, Stats
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +114,6 @@ def possible_position(
     try:
         with np.errstate(all="ignore"):
             there = em_position(model, data, params)
-    except (Degenerate, ArithmeticError, ValueError, np.linalg.LinAlgError):
+    except (*COLLAPSES, ValueError):
         return None
     return there if math.isfinite(there.objective) else None

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from emlib.algorithms.base import Position, possible_position
 from emlib.algorithms.em import em_step
-from emlib.models.base import Degenerate, Model, is_unconstrained
+from emlib.models.base import COLLAPSES, Model, is_unconstrained
 
 Array = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class Chart:
             params = self.model.unpack(
                 np.where(where, vector, plain), self.centre, self.coordinates
             )
-        except (Degenerate, ArithmeticError, ValueError, np.linalg.LinAlgError):
+        except (*COLLAPSES, ValueError):
             return None
         return possible_position(self.model, data, params)
 
@@ -49,6 +49,6 @@ def after_em_step(model: Model, data: Any, jumped: Position | None) -> Position 
         return None
     try:
         there = em_step(model, data, jumped)
-    except (Degenerate, ArithmeticError, np.linalg.LinAlgError):
+    except COLLAPSES:
         return None
     return there if math.isfinite(there.objective) else None

@@ -17,7 +17,7 @@ from emlib.algorithms.base import Algorithm, Position, em_position
 from emlib.algorithms.em import em_step
 from emlib.algorithms.stopping import predicted_gain
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Model
+from emlib.models.base import COLLAPSES, Model
 
 Array = NDArray[np.float64]
 Triple = tuple[int, int, int]
@@ -112,7 +112,7 @@ class SplitMerge(Algorithm):
                 spent += there.e_steps
                 if _settled(climbed):
                     break
-        except (Degenerate, ArithmeticError, np.linalg.LinAlgError):
+        except COLLAPSES:
             there = None
         gained = there is not None and there.objective > here.objective + SETTLED
         if there is None or not gained or _spoiled(model, here, there):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from emlib.algorithms.climb import climb
 from emlib.algorithms.stopping import Stopping
 from emlib.inference.information import NULL
-from emlib.models.base import Degenerate, Model
+from emlib.models.base import COLLAPSES, Degenerate, Model
 from emlib.models.differences import jacobian, natural_steps
 
 Array = NDArray[np.float64]
@@ -107,7 +107,7 @@ def certify(model: Model, data: Any, params: Any) -> Certificate:
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # far coordinates: refused as collapses
             return _certify(model, data, params)
-    except (Degenerate, ArithmeticError, np.linalg.LinAlgError) as error:
+    except COLLAPSES as error:
         return Certificate("uncertified", f"no step of EM from beside it: {error}")
 
 

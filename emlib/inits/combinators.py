@@ -14,7 +14,7 @@ from emlib.inits.base import Init, Start
 from emlib.inits.centres import Points
 from emlib.inits.random import Random, RandomPosterior, draw_shares
 from emlib.inits.rows import Rows
-from emlib.models.base import Degenerate, Model
+from emlib.models.base import COLLAPSES, Degenerate, Model
 from emlib.models.posterior import HARD, Posterior, sampled
 
 DEFAULTS: tuple[Init, ...] = (Points(), RandomPosterior(), Random())
@@ -212,7 +212,7 @@ class _Path:
                         self.params, self.e_steps = moved, self.e_steps + cost
                     else:
                         self.params = model.m_step(stats, self.params, step.free)
-            except (Degenerate, ArithmeticError, np.linalg.LinAlgError):
+            except COLLAPSES:
                 return
 
     def end(self, params: Any, objective: float | None) -> Start:

@@ -12,9 +12,7 @@ from emlib.algorithms.em import EM
 from emlib.errors import require_count
 from emlib.inits.base import Init, Start
 from emlib.inits.combinators import Combinator
-from emlib.models.base import Degenerate, Model
-
-COLLAPSES = (Degenerate, ArithmeticError, np.linalg.LinAlgError)
+from emlib.models.base import COLLAPSES, Degenerate, Model
 
 
 @dataclass(frozen=True)

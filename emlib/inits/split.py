@@ -7,14 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emlib.algorithms.base import Position, em_position
-from emlib.algorithms.em import EM
+from emlib.algorithms.em import em_step
 from emlib.data import Table
 from emlib.errors import require_count
 from emlib.inits.base import Init, Start
 from emlib.inits.rows import Rows
-from emlib.models.base import Degenerate, Model
-
-COLLAPSES = (Degenerate, ArithmeticError, np.linalg.LinAlgError)
+from emlib.models.base import COLLAPSES, Degenerate, Model
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Split(Init):
 
     def __call__(self, model: Model, data: Table, rng: np.random.Generator) -> Start:
         rows = Rows.of(data, model.n_components)
-        growth = _Growth(data, rows, self.iterations, rng)
+        growth = _Growth(data, rows, self.iterations)
         shares = np.ones((data.n, 1))
         n = model.n_components
         for k in range(2, n + 1):
@@ -58,8 +56,8 @@ class Split(Init):
 class _Growth:
     """Attempts to split on one data set, and what they have cost."""
 
-    def __init__(self, data: Table, rows: Rows, iterations: int, rng: np.random.Generator) -> None:
-        self.data, self.iterations, self.rng = data, iterations, rng
+    def __init__(self, data: Table, rows: Rows, iterations: int) -> None:
+        self.data, self.iterations = data, iterations
         self.points = np.vstack([rows.completed, np.full(rows.table.d, np.nan)])[rows.number]
         self.e_steps = 2.0
 
@@ -98,7 +96,7 @@ class _Growth:
             self.e_steps += here.e_steps
             for _ in range(self.iterations):
                 cost = model_steps
-                here = EM().move(model, self.data, here, self.rng)
+                here = em_step(model, self.data, here)
                 self.e_steps += here.e_steps
         except COLLAPSES:
             self.e_steps += cost

@@ -49,6 +49,10 @@ class Degenerate(Exception):
         self.e_steps = e_steps
 
 
+COLLAPSES = (Degenerate, ArithmeticError, np.linalg.LinAlgError)
+"""What an iteration may end in where there is no next place: for those who then go another way."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One conditional M-step.

@@ -144,6 +144,25 @@ def column_rates(
     return weights * (float(np.sum(observed)) / total if total > 0 else 0.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ByColumn(Mechanism):
+    """A mechanism whose columns may have relative rates of their own.
+
+    Parameters
+    ----------
+    columns : dict of str to float, or None
+        Relative rates of columns, 1 for those not named; the rate of the table stays ``rate``.
+    """
+
+    columns: Mapping[str, float] | None = None
+
+    def check(self, layout: Layout) -> Mistakes:
+        return check_columns(self.columns, layout.columns)
+
+    def highest_rate(self, layout: Layout) -> float:
+        return highest_of(column_rates(self.columns, layout.columns, layout.observed))
+
+
 def highest_of(rates: FloatArray) -> float:
     """The largest rate of a table whose columns have these multiples of it (d,)."""
     most = float(rates.max(initial=0.0))

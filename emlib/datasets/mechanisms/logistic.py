@@ -13,12 +13,12 @@ from emlib.datasets.mechanisms.base import (
     COLUMNS,
     MAX_PROBABILITY,
     BoolArray,
+    ByColumn,
     FloatArray,
     Layout,
     Mechanism,
     check_columns,
     column_rates,
-    highest_of,
     logistic_with_mean,
     standardised,
     weighted_score,
@@ -126,7 +126,7 @@ class AtRandom(Mechanism):
 
 
 @dataclass(frozen=True)
-class NotAtRandom(Mechanism):
+class NotAtRandom(ByColumn):
     """``mnar``: a cell's own value decides (self-masking).
 
     With ``z_ij`` the value standardised within its column, cell (i, j) is hidden with probability
@@ -143,13 +143,6 @@ class NotAtRandom(Mechanism):
     schema: ClassVar[Mapping[str, Setting]] = {"strength": STRENGTH, "columns": COLUMNS}
 
     strength: float = 2.0
-    columns: Mapping[str, float] | None = None
-
-    def check(self, layout: Layout) -> Mistakes:
-        return check_columns(self.columns, layout.columns)
-
-    def highest_rate(self, layout: Layout) -> float:
-        return highest_of(column_rates(self.columns, layout.columns, layout.observed))
 
     def probabilities(self, values: FloatArray, rate: float, columns: Sequence[str]) -> FloatArray:
         present = ~np.isnan(values)

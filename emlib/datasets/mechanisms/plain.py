@@ -8,14 +8,12 @@ import numpy as np
 
 from emlib.datasets.mechanisms.base import (
     COLUMNS,
+    ByColumn,
     FloatArray,
     Layout,
     Mechanism,
-    check_columns,
     column_rates,
-    highest_of,
 )
-from emlib.datasets.naming import Mistakes
 from emlib.datasets.settings import Setting
 
 
@@ -34,7 +32,7 @@ class Nothing(Mechanism):
 
 
 @dataclass(frozen=True)
-class CompletelyAtRandom(Mechanism):
+class CompletelyAtRandom(ByColumn):
     """``mcar``: every observed cell is hidden with probability ``rate``.
 
     Parameters
@@ -44,14 +42,6 @@ class CompletelyAtRandom(Mechanism):
     """
 
     schema: ClassVar[Mapping[str, Setting]] = {"columns": COLUMNS}
-
-    columns: Mapping[str, float] | None = None
-
-    def check(self, layout: Layout) -> Mistakes:
-        return check_columns(self.columns, layout.columns)
-
-    def highest_rate(self, layout: Layout) -> float:
-        return highest_of(column_rates(self.columns, layout.columns, layout.observed))
 
     def probabilities(self, values: FloatArray, rate: float, columns: Sequence[str]) -> FloatArray:
         present = ~np.isnan(values)

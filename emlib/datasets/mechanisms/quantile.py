@@ -12,19 +12,16 @@ import numpy as np
 
 from emlib.datasets.mechanisms.base import (
     COLUMNS,
+    ByColumn,
     FloatArray,
     Layout,
-    Mechanism,
-    check_columns,
     column_rates,
-    highest_of,
 )
-from emlib.datasets.naming import Mistakes
 from emlib.datasets.settings import Setting, choice, number
 
 
 @dataclass(frozen=True)
-class QuantileCensoring(Mechanism):
+class QuantileCensoring(ByColumn):
     """``quantile``: a cell is hidden where its value is beyond a quantile of its column.
 
     Without ``tail``, the share ``rate`` of the column that lies farthest on that side is hidden,
@@ -52,14 +49,10 @@ class QuantileCensoring(Mechanism):
 
     side: str = "upper"
     tail: float | None = None
-    columns: Mapping[str, float] | None = None
-
-    def check(self, layout: Layout) -> Mistakes:
-        return check_columns(self.columns, layout.columns)
 
     def highest_rate(self, layout: Layout) -> float:
         rates = column_rates(self.columns, layout.columns, layout.observed)
-        return min(highest_of(rates), (self.tail or 1.0) / float(rates.max()))
+        return min(super().highest_rate(layout), (self.tail or 1.0) / float(rates.max()))
 
     def probabilities(self, values: FloatArray, rate: float, columns: Sequence[str]) -> FloatArray:
         present = ~np.isnan(values)

@@ -9,9 +9,12 @@ change, the bound is in nats and unit-free.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral, Real
 
 COMBINATIONS = ("any", "all")
+CHANGES = ("absolute_change", "relative_change", "parameter_change", "gradient")
+"""Rules beside the predicted gain."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Stopping:
             raise ValueError(f"tol: {self.tol!r} is not a finite number of nats >= 0")
         if not isinstance(self.max_iter, Integral) or self.max_iter < 0:
             raise ValueError(f"max_iter: {self.max_iter!r} is not an integer >= 0")
-        for name in ("absolute_change", "relative_change", "parameter_change", "gradient"):
+        for name in CHANGES:
             bound = getattr(self, name)
             if bound is not None and not (isinstance(bound, Real) and 0 < bound < math.inf):
                 raise ValueError(f"{name}: {bound!r} is not a finite number > 0")
@@ -101,15 +104,11 @@ class Stopping:
         """
         return bool(self._combined(step, step.increment < self.tol))
 
-    @property
-    def none(self) -> bool:
-        """Whether there is no rule at all."""
-        return self.tol == 0 and not self._others
-
-    @property
-    def _others(self) -> dict[str, float]:
-        names = ("absolute_change", "relative_change", "parameter_change", "gradient")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+    @cached_property
+    def _rules(self) -> tuple[str, ...]:
+        """Names of the rules that are wanted."""
+        predicted = ("predicted_gain",) if self.tol > 0 else ()
+        return (*predicted, *(name for name in CHANGES if getattr(self, name) is not None))
 
     def _predicted(self, step: Step) -> bool:
         values = step.objective
@@ -118,15 +117,14 @@ class Stopping:
         )
 
     def _combined(self, step: Step, predicted: bool) -> str:
-        if self.none or len(step.objective) < 2:
+        if len(step.objective) < 2:
             return ""
-        names = [*(["predicted_gain"] if self.tol > 0 else []), *self._others]
         held = [
             name
-            for name in names
+            for name in self._rules
             if (predicted if name == "predicted_gain" else self._small(name, step))
         ]
-        enough = held if self.combine == "any" or len(held) == len(names) else []
+        enough = held if self.combine == "any" or len(held) == len(self._rules) else []
         return ", ".join(enough)
 
     def _small(self, rule: str, step: Step) -> bool:

@@ -59,7 +59,8 @@ def _data(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
         f"{name} ({percent(spec['rate'])} of {_unit(spec['mechanism'])})" if spec["rate"] else name
         for name, spec in study["missingness"].items()
     ]
-    lines.append(f"Missingness: {listed(drawn)}; holes are nested across rates.")
+    nested = "; holes are nested across rates" if len(drawn) > 1 else ""
+    lines.append(f"Missingness: {listed(drawn)}{nested}.")
     return lines
 
 

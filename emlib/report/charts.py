@@ -68,7 +68,12 @@ def _intervals(
         "oracle:N", scale=alt.Scale(domain=[False, True], range=[[1, 0], [4, 3]]), legend=None
     )
     guide = alt.Legend(
-        title=None, orient="top", symbolType="stroke", symbolSize=600, labelLimit=400
+        title=None,
+        orient="top",
+        symbolType="stroke",
+        symbolSize=600,
+        labelLimit=400,
+        columnPadding=60,
     )
     domain = ESTIMANDS if data["estimand"].nunique() > 1 else ESTIMANDS[:1]
     width = alt.StrokeWidth(

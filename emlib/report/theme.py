@@ -95,7 +95,8 @@ class Look:
     def shape(self, init: str) -> str:
         if init in self.oracles:
             return ORACLE_SHAPE
-        return SHAPES[self.competitors.index(init) % len(SHAPES)]
+        turn, place = divmod(self.competitors.index(init), len(SHAPES))
+        return SHAPES[(place + turn) % len(SHAPES)]  # a colour that comes again has another shape
 
     def _lines(self) -> alt.Legend:
         return alt.Legend(
@@ -147,8 +148,15 @@ class Look:
 
 def _header(angle: int) -> alt.Header:
     label = "split(datum.label, ' · ')" if angle else "datum.label"
+    padding = (
+        20 if angle else 6
+    )  # browsers without Liberation Sans draw wider letters than measured
     return alt.Header(
-        labelFontSize=13, labelFontWeight="bold", labelAngle=angle, labelExpr=label, labelPadding=6
+        labelFontSize=13,
+        labelFontWeight="bold",
+        labelAngle=angle,
+        labelExpr=label,
+        labelPadding=padding,
     )
 
 
@@ -190,6 +198,6 @@ def finish(chart: Any) -> Any:
             labelLimit=220,
         ),
         view=alt.ViewConfig(stroke="#cccccc"),
-        legend=alt.LegendConfig(labelFontSize=13, labelLimit=260, symbolLimit=60),
+        legend=alt.LegendConfig(labelFontSize=13, labelLimit=260, symbolLimit=60, columnPadding=24),
     )
     return chart

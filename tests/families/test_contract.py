@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tests.families
-from emlib.algorithms import Stopping, climb
+from emlib.algorithms import Stopping, climb, make_algorithm
 from emlib.algorithms.climb import ROUNDING
 from emlib.errors import InvalidData
 from emlib.inference import observed_information
@@ -44,7 +44,11 @@ def three_steps(model, data, params):
 
 
 def converge(model, data, params):
-    end = climb(model, data, params, stopping=Stopping(tol=1e-9, max_iter=20_000))
+    fast = climb(
+        model, data, params, make_algorithm("squarem"), stopping=Stopping(tol=1e-9, max_iter=5_000)
+    )
+    assume(fast.status == "converged")
+    end = climb(model, data, fast.params, stopping=Stopping(tol=1e-9, max_iter=20_000))
     assume(end.status == "converged" and not {"boundary", "spurious"} & set(end.flags))
     return end.params
 

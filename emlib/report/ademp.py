@@ -9,6 +9,7 @@ import pandas as pd
 
 from emlib.report.cells import budget_of, is_generated
 from emlib.report.format import count, given, listed, percent, settings_text
+from emlib.report.outcomes import POLISH_MAY_GAIN
 from emlib.report.statistics import replicates_for
 
 
@@ -81,7 +82,8 @@ def _estimands(study: dict[str, Any]) -> list[str]:
         "own cost counted.",
         f"A hit is a fit whose polished endpoint is within {given(study['hit_tolerance'])} nats of "
         "the reference optimum, the best of a search of its own on the same data and of every fit "
-        "of the grid; degenerate and spurious optima do not count.",
+        "of the grid; degenerate and spurious optima do not count. A climb whose polish gains over "
+        f"{POLISH_MAY_GAIN:g} nats is judged by its own end: it stopped on a plateau.",
         "Secondary: the same for a single start; loss (reference minus loglik); expected running "
         "time to a hit; statuses and flags; and, kept apart, parameter error, ARI and "
         "imputation error of the best start.",
@@ -122,7 +124,7 @@ def _performance(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
         f"each (a deterministic init has one), seed {study['seed']}.",
         "Proportions over replicates have Wilson intervals; single starts share a replicate, so "
         "their intervals use the effective number of starts. Differences to the baseline are "
-        "paired by replicate, with max-T bootstrap intervals that hold for all inits of a setting "
+        "paired by replicate, with max-T sign-flip intervals that hold for all inits of a setting "
         "at once. All intervals are 95 %.",
         f"The Monte-Carlo standard error of a hit probability is at most {100 * error:.0f} points "
         f"with these replicates; ±5 points at a probability of one half would take "

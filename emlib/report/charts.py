@@ -14,7 +14,7 @@ from emlib.report.theme import STATUS_COLOURS, Look, finish, labelled
 
 Tables = dict[str, pd.DataFrame]
 POINTS = "datum.value == 0 ? '0' : format(datum.value * 100, '+.0f')"
-ESTIMANDS = ["best of the restarts, within the budget", "a single start"]
+ESTIMANDS = ["all restarts, within the budget if there is one", "a single start"]
 
 
 def hit_probability(tables: Tables, look: Look, study: dict[str, Any]) -> Any:

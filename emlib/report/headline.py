@@ -62,14 +62,21 @@ def _answer(rivals: pd.DataFrame, verb: str, plural: str) -> str:
             f"{_range(found)}"
         )
         text += f", and less often in {worse}." if worse else "; less often in none."
-        return text
-    bottom = list(lead.index[lead == lead.min()])
-    found = rivals[rivals["init"].isin(bottom) & (rivals["verdict"] == "worse")]
-    return (
-        f"No init does better than {baseline} in more settings than it does worse; "
-        f"{listed(bottom)} does worse in {int(counts.loc[bottom[0], 'worse'])} of {_of(total)}, "
-        f"{_range(found)}."
+        return text + _last(rivals, counts, total)
+    return f"No init does better than {baseline} in more settings than it does worse." + _last(
+        rivals, counts, total
     )
+
+
+def _last(rivals: pd.DataFrame, counts: pd.DataFrame, total: int) -> str:
+    """The inits that do worse than the baseline most often, if any does."""
+    worse = counts["worse"]
+    if not worse.any():
+        return ""
+    bottom = list(worse.index[worse == worse.max()])
+    found = rivals[rivals["init"].isin(bottom) & (rivals["verdict"] == "worse")]
+    does = "does" if len(bottom) == 1 else "do"
+    return f" {listed(bottom)} {does} worse in {worse.max()} of {_of(total)}, {_range(found)}."
 
 
 def _of(total: int) -> str:

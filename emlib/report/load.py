@@ -21,6 +21,7 @@ from emlib.study.paths import BLOCK_KINDS, StudyPaths
 FIT_COLUMNS = [
     *("fit_id", "cell_id", "dataset", "missingness", "model", "init", "algorithm", "oracle"),
     *("replicate", "start", "data_id", "status", "flags", "message", "loglik"),
+    "objective",
     *("loglik_polished", "status_polished", "e_steps_init", "e_steps_climb"),
     *("linear_rate", "eigenvalue_ratio", "smallest_component"),
     *("ari", "parameter_error", "imputation_error"),

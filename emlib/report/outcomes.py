@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 DEAD = ("degenerate", "failed", "invalid", "lost")
+POLISH_MAY_GAIN = 0.1
+"""Nats between a climb's end and its polished end, above which the climb gets its own end."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,9 @@ class Outcomes:
         Best loglik that counts, raised where the grid found a better one by more than the
         tolerance (less is rounding, and would let the grid move its own losses); NaN if none.
     loss : ndarray (n,)
-        Reference minus polished loglik, at least 0; infinite for a fit that gave no optimum
-        that counts (dead, or `above`).
+        Reference minus polished loglik, at least 0; minus the climb's own end where the polish
+        gained more than ``POLISH_MAY_GAIN``, since the work that found the optimum was then not
+        the climb's; infinite for a fit that gave no optimum that counts (dead, or `above`).
     hit : ndarray (n,) of bool
     above : ndarray (n,) of bool
         Spurious, and better than the reference by more than the tolerance: not a hit.
@@ -46,6 +49,7 @@ def judge(
     tolerance: float,
     spurious: bool = False,
     raise_above: float | None = None,
+    polish_may_gain: float = POLISH_MAY_GAIN,
 ) -> Outcomes:
     """Compare every fit with the reference optimum of its data set and model.
 
@@ -59,6 +63,8 @@ def judge(
         Whether spurious optima count, as references and as hits.
     raise_above : float, optional
         A fit raises the reference that it beats by more than this; the tolerance by default.
+    polish_may_gain : float
+        Nats; infinite: every fit is judged by its polished endpoint.
     """
     code, names = problems(fits, references)
     searched = _searched(code[len(fits) :], references, len(names), spurious)
@@ -75,7 +81,9 @@ def judge(
     final = np.where(raised, best, searched)
     reference = final[code] if len(fits) else np.empty(0)
     with np.errstate(invalid="ignore"):
-        gap = np.where(dead, np.inf, reference - loglik)
+        own = fits["objective"].to_numpy(float)
+        height = np.where(loglik - own > polish_may_gain, own, loglik)
+        gap = np.where(dead, np.inf, reference - height)
         above = (~dead) & flagged & (gap < -tolerance) & (not spurious)
         gap = np.where(np.isnan(gap) | above, np.inf, np.maximum(gap, 0.0))
     table = names.assign(

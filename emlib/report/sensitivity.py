@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
@@ -17,7 +15,7 @@ from emlib.report.cells import (
 )
 from emlib.report.contrasts import PRIMARY, difference_table
 from emlib.report.load import Results
-from emlib.report.outcomes import has_flag, judge
+from emlib.report.outcomes import judge
 from emlib.report.statistics import Bootstrap
 
 TOLERANCES = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -28,7 +26,8 @@ def sensitivity_table(results: Results, bootstrap: Bootstrap) -> pd.DataFrame:
     """One row a cell and variant; columns `variant`, `value`, hits with intervals, `verdict`.
 
     Variants: `primary`; `tolerance` (nats); `spurious` (spurious optima count as optima);
-    `plateau` (a climb that stopped far below where its polish ended is a miss); `budget` (E-steps).
+    `plateau` (climbs that stopped far below where their polish ended are judged by the polished end
+    all the same); `budget` (E-steps).
     """
     study = results.study
     budget, tolerance = budget_of(study), float(study["hit_tolerance"])
@@ -52,8 +51,8 @@ def sensitivity_table(results: Results, bootstrap: Bootstrap) -> pd.DataFrame:
             add("tolerance", other, replicate_table(results, looser), budget)
     with_spurious = judge(results.fits, results.references, tolerance, spurious=True)
     add("spurious", tolerance, replicate_table(results, with_spurious), budget)
-    stopped = replace(outcomes, hit=outcomes.hit & ~has_flag(results.fits, "plateau"))
-    add("plateau", tolerance, replicate_table(results, stopped), budget)
+    polished = judge(results.fits, results.references, tolerance, polish_may_gain=np.inf)
+    add("plateau", tolerance, replicate_table(results, polished), budget)
     if np.isfinite(budget):
         for share in BUDGETS:
             add("budget", budget * share, primary, budget * share)

@@ -93,11 +93,16 @@ class Bootstrap:
             self._kept[key] = drawn.astype(float)
         return self._kept[key]
 
-    def normals(self, columns: int) -> Floats:
-        """Independent standard normal draws: (draws, columns)."""
-        key = ("normals", columns)
+    def signs(self, replicates: int) -> Floats:
+        """Sign flips of the replicates, (draws, replicates); all of them where those are few."""
+        key = ("signs", replicates)
         if key not in self._kept:
-            self._kept[key] = self._generator(*key).standard_normal((self.draws, columns))
+            if 2**replicates <= 4 * self.draws:
+                bits = np.arange(2**replicates)[:, None] >> np.arange(replicates) & 1
+            else:
+                bits = self._generator(*key).integers(2, size=(self.draws, replicates))
+                bits[0] = 0  # the data as they are: the test stays exact (Phipson, Smyth 2010)
+            self._kept[key] = 1.0 - 2.0 * bits
         return self._kept[key]
 
 
@@ -121,10 +126,10 @@ def paired_contrasts(
 ) -> Contrasts:
     """Mean paired differences with intervals that hold for all contrasts at once (max-T).
 
-    The critical value is the `level` quantile of the largest absolute t over contrasts, when
-    replicates are drawn anew with replacement: replicates, not starts, are the independent units.
-    Centre and standard error get Agresti and Min's half observation in each of the four cells of
-    the paired table, so that contrasts without a single discordant pair keep an honest width.
+    Replicates, not starts, are the independent units. Centre and standard error get Agresti and
+    Min's half observation in each of the four cells of the paired table, so that contrasts without
+    a single discordant pair keep an honest width. Whether an interval leaves out 0 is an exact
+    test for any number of replicates, as `max_t` says.
 
     Parameters
     ----------
@@ -139,34 +144,36 @@ def paired_contrasts(
         nan = np.full(m, np.nan)
         return Contrasts(nan, nan, nan, nan, np.nan, np.zeros(m, dtype=np.int64))
     mean = d.mean(axis=0)
-    centre = d.sum(axis=0) / (n + 2)
-    variance = ((d**2).sum(axis=0) + 1) / (n + 2) - centre**2
+    centre, variance = _centred(d.sum(axis=0), (d**2).sum(axis=0), n)
     error = np.sqrt(variance / (n + 2))
     critical = max_t(d, bootstrap, level)
     low = np.maximum(np.minimum(centre - critical * error, mean), -1.0)
     high = np.minimum(np.maximum(centre + critical * error, mean), 1.0)
-    needed = np.ceil((critical / half_width) ** 2 * variance).astype(np.int64)
+    width = critical if np.isfinite(critical) else float(norm.ppf(0.5 + level / 2))
+    needed = np.ceil((width / half_width) ** 2 * variance).astype(np.int64)
     return Contrasts(mean, low, high, error, critical, needed)
 
 
 def max_t(d: Floats, bootstrap: Bootstrap, level: float = 0.95) -> float:
-    """Bootstrap quantile of the largest absolute t over the columns of `d` (R, m).
+    """Quantile of the largest absolute t over the columns of `d` (R, m) under flips of signs.
 
-    A constant column has no bootstrap distribution; it counts as an independent normal one.  The
-    quantile is never below Student's for one column, since the bootstrap is too narrow for few
-    replicates.
+    If no contrast differs from the baseline, a replicate's differences are as likely with all
+    signs turned, so this is the exact distribution (Westfall and Young 1993; for pairs of one
+    contrast it is McNemar's exact test). Never below Student's quantile for one column, which
+    keeps contrasts without a difference at an honest width.
     """
     n = len(d)
-    deviation = d.std(axis=0)
-    varies = deviation > 0
-    largest = np.zeros(bootstrap.draws)
-    if varies.any():
-        moved = bootstrap.weights(n) @ (d[:, varies] - d[:, varies].mean(axis=0)) / n
-        largest = np.abs(moved / (deviation[varies] / np.sqrt(n))).max(axis=1)
-    if not varies.all():
-        steady = np.abs(bootstrap.normals(int((~varies).sum())))
-        largest = np.maximum(largest, steady.max(axis=1))
-    return max(float(np.quantile(largest, level)), float(student.ppf(0.5 + level / 2, n - 1)))
+    centre, variance = _centred(bootstrap.signs(n) @ d, (d**2).sum(axis=0), n)
+    largest = np.abs(centre / np.sqrt(variance / (n + 2))).max(axis=1)
+    exact = float(np.quantile(largest, level, method="inverted_cdf"))
+    floor = float(student.ppf(0.5 + level / 2, n - 1)) if n > 1 else np.inf
+    return max(exact * (1 + 1e-12), floor)
+
+
+def _centred(sums: Floats, squares: Floats, n: int) -> tuple[Floats, Floats]:
+    """Centre and variance of paired differences with half an observation in each of four cells."""
+    centre = sums / (n + 2)
+    return centre, (squares + 1) / (n + 2) - centre**2
 
 
 def replicates_for(p: float, half_width: float = 0.05, level: float = 0.95) -> int:

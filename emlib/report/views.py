@@ -21,7 +21,7 @@ NAMES = {
 VARIANTS = {
     "tolerance": "hit tolerance {} nats",
     "spurious": "spurious optima included",
-    "plateau": "plateaus are misses",
+    "plateau": "plateaus hit where their polish ends",
     "budget": "budget {} E-steps",
 }
 

@@ -28,6 +28,21 @@ def test_a_fit_whose_allowance_ran_out_is_judged_by_its_polished_endpoint():
     assert judge(fits, reference_frame(), TOLERANCE).hit.tolist() == [True, False]
 
 
+def test_an_optimum_that_the_polish_found_is_not_the_climb_s():
+    fits = fit_frame([{"objective": -154.0}, {"objective": -100.05}])
+    found = judge(fits, reference_frame(), TOLERANCE)
+    assert found.hit.tolist() == [False, True]
+    assert found.loss.tolist() == [54.0, 0.0]
+    assert judge(fits, reference_frame(), TOLERANCE, polish_may_gain=np.inf).hit.all()
+
+
+def test_a_reference_is_raised_by_an_optimum_that_a_polish_found():
+    fits = fit_frame([{"objective": -120.0, "loglik_polished": -99.0}])
+    found = judge(fits, reference_frame(), TOLERANCE)
+    assert found.reference.tolist() == [-99.0]
+    assert found.loss.tolist() == [21.0]
+
+
 def test_a_spurious_optimum_above_the_reference_is_a_miss():
     fits = fit_frame([{"flags": "slow_tail,spurious", "loglik_polished": -90.0}, {}])
     found = judge(fits, reference_frame(), TOLERANCE)

@@ -83,6 +83,25 @@ def test_simultaneous_intervals_cover_all_contrasts_at_once(bootstrap):
     assert covered / trials > 0.93
 
 
+def test_no_init_is_told_from_an_equal_one_more_often_than_the_level_says(bootstrap):
+    rng = np.random.default_rng(5)
+    told, trials = 0, 600
+    for _ in range(trials):
+        solved = (rng.random((15, 10)) < 0.5).astype(float)
+        found = paired_contrasts(solved[:, 1:] - solved[:, :1], bootstrap)
+        told += bool(np.any((found.low > 0) | (found.high < 0)))
+    assert told / trials < 0.07
+
+
+@pytest.mark.parametrize(("ups", "downs"), [(5, 0), (6, 0), (8, 1), (7, 1), (12, 3), (20, 8)])
+def test_one_contrast_is_told_where_mcnemar_s_exact_test_tells_it(bootstrap, ups, downs):
+    d = np.zeros((40, 1))
+    d[:ups], d[ups : ups + downs] = 1.0, -1.0
+    exact = binomtest(ups, ups + downs).pvalue
+    found = paired_contrasts(d, bootstrap)
+    assert (found.low[0] > 0) == (exact <= 0.05)
+
+
 def averaged(skill: np.ndarray, spread: float) -> np.ndarray:
     """Hit probability averaged over the difficulty of replicates."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)

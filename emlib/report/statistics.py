@@ -102,7 +102,7 @@ class Bootstrap:
             else:
                 bits = self._generator(*key).integers(2, size=(self.draws, replicates))
                 bits[0] = 0  # the data as they are: the test stays exact (Phipson, Smyth 2010)
-            self._kept[key] = 1.0 - 2.0 * bits
+            self._kept[key] = (1.0 - 2.0 * bits).astype(float)
         return self._kept[key]
 
 

@@ -32,6 +32,8 @@ FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 LETTER = 8
 """Pixels that a letter of a row's name may take."""
 PAGE_WIDTH = 1080
+PANELS_STACKED = 6
+"""Rows of panels of a single column that are stacked; more stand two abreast."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,16 @@ class Look:
     def panels(self, data: pd.DataFrame, layers: list[alt.Chart], height: int) -> Any:
         """Small multiples: a row a setting, a column a missingness; the layers share the data.
 
-        A panel is at least as high as its row's name, which stands beside it, is long.
+        A panel is at least as high as its row's name, which stands beside it, is long. Many rows of
+        one column stand two abreast, each under its name.
         """
         names = [line for name in self.rows for line in name.split(" · ")]
+        if len(self.columns) == 1 and len(self.rows) > PANELS_STACKED:
+            width = (PAGE_WIDTH - 200) // 2
+            chart = alt.layer(*layers, data=data).properties(width=width, height=height)
+            title = alt.Header(labelFontSize=13, labelFontWeight="bold")
+            facet = alt.Facet("row:N", sort=self.rows, title=None, header=title)
+            return chart.facet(facet, columns=2, spacing=16)
         height = max([height, *(LETTER * len(line) for line in names)])
         room = PAGE_WIDTH - 90 - 25 * len(self.columns)
         width = int(min(max(room / max(len(self.columns), 1), 110), 420))
@@ -185,7 +194,7 @@ def finish(chart: Any) -> Any:
         font=FONT,
         aria=False,
         background="white",
-        padding=6,
+        padding={"left": 24, "right": 12, "top": 6, "bottom": 6},  # letters wider than measured
         axis=alt.AxisConfig(
             labelFontSize=12,
             titleFontSize=13,

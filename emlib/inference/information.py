@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.models.base import Model
-from emlib.models.differences import gradient, hessian, jacobian, natural_steps
+from emlib.models.differences import hessian, jacobian, natural_steps, shared_gradient
 
 Array = NDArray[np.float64]
 
@@ -119,10 +119,16 @@ def observed_information(model: Model, data: Any, params: Any) -> Information:
     expected = model.q_in_chart(model.e_step(params, data), params)
     steps = natural_steps(expected, at)
 
-    def score(vector: Array) -> Array:
-        stats = model.e_step(model.unpack(vector, params, "unconstrained"), data)
-        return gradient(model.q_in_chart(stats, params), vector, steps)
+    def unpack(vector: Array) -> Any:
+        return model.unpack(vector, params, "unconstrained")
 
-    moved = jacobian(score, at, steps)
+    gradient_of = shared_gradient(unpack, at, steps)
+
+    def given(vector: Array) -> Array:
+        stats = model.e_step(unpack(vector), data)
+        return gradient_of(lambda there: model.q(stats, there))
+
+    mixed = jacobian(given, at, steps)
     complete = -hessian(expected, at, steps)
-    return Information(at, -0.5 * (moved + moved.T), complete, np.isfinite(at) & (steps > 0))
+    observed = complete - 0.5 * (mixed + mixed.T)
+    return Information(at, observed, complete, np.isfinite(at) & (steps > 0))

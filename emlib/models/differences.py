@@ -7,6 +7,7 @@ distance from zero matter.
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,15 +84,10 @@ def gradient(function: Callable[[Array], float], at: Array, steps: Array) -> Arr
 
 def jacobian(function: Callable[[Array], Array], at: Array, steps: Array) -> Array:
     """Jacobian of a vector function, shape (m, p); columns of steps 0 are 0."""
-    columns: dict[int, Array] = {}
-    for i in np.flatnonzero(steps).tolist():
-        values = []
-        for multiple in (-2.0, -1.0, 1.0, 2.0):
-            moved = at.copy()
-            moved[i] = at[i] + multiple * steps[i]
-            values.append(function(moved))
-        far_below, below, above, far_above = values
-        columns[i] = (8.0 * (above - below) - (far_above - far_below)) / (12.0 * steps[i])
+    columns = {
+        i: _slope([function(moved) for moved in _stencil(at, i, steps[i])], steps[i])
+        for i in np.flatnonzero(steps).tolist()
+    }
     rows = len(next(iter(columns.values()))) if columns else len(function(at))
     result = np.zeros((rows, len(at)))
     for i, column in columns.items():
@@ -101,5 +97,46 @@ def jacobian(function: Callable[[Array], Array], at: Array, steps: Array) -> Arr
 
 def hessian(function: Callable[[Array], float], at: Array, steps: Array) -> Array:
     """Symmetric matrix of second derivatives, shape (p, p); 0 where a step is 0."""
-    result = jacobian(lambda vector: gradient(function, vector, steps), at, steps)
-    return 0.5 * (result + result.T)
+    result = np.zeros((len(at), len(at)))
+    for i in np.flatnonzero(steps).tolist():
+        later = np.where(np.arange(len(at)) >= i, steps, 0.0)
+        rows = [gradient(function, moved, later) for moved in _stencil(at, i, steps[i])]
+        result[i, i:] = result[i:, i] = _slope(rows, steps[i])[i:]
+    return result
+
+
+def shared_gradient(
+    prepare: Callable[[Array], Any], at: Array, steps: Array
+) -> Callable[[Callable[[Any], float]], Array]:
+    """Gradient at one place of many functions of what ``prepare``, called once, makes there.
+
+    Returns
+    -------
+    callable
+        From a function of what ``prepare`` gives to its gradient, shape (p,).
+    """
+    made = {
+        i: [prepare(moved) for moved in _stencil(at, i, steps[i])]
+        for i in np.flatnonzero(steps).tolist()
+    }
+
+    def gradient_of(function: Callable[[Any], float]) -> Array:
+        result = np.zeros(len(at))
+        for i, points in made.items():
+            result[i] = _slope([np.array(function(point)) for point in points], steps[i])
+        return result
+
+    return gradient_of
+
+
+def _stencil(at: Array, i: int, step: float) -> list[Array]:
+    """``at`` with coordinate i moved by -2, -1, 1 and 2 steps."""
+    points = [at.copy() for _ in range(4)]
+    for point, multiple in zip(points, (-2.0, -1.0, 1.0, 2.0), strict=True):
+        point[i] = at[i] + multiple * step
+    return points
+
+
+def _slope(values: list[Array], step: float) -> Array:
+    far_below, below, above, far_above = values
+    return np.asarray((8.0 * (above - below) - (far_above - far_below)) / (12.0 * step))

@@ -61,7 +61,7 @@ def _data(study: dict[str, Any], cells: pd.DataFrame) -> list[str]:
         for name, spec in study["missingness"].items()
     ]
     nested = "; holes are nested across rates" if len(drawn) > 1 else ""
-    lines.append(f"Missingness: {listed(drawn)}{nested}.")
+    lines.append(f"Missingness: {listed(drawn, most=40)}{nested}.")
     return lines
 
 
@@ -84,9 +84,9 @@ def _estimands(study: dict[str, Any]) -> list[str]:
         "the reference optimum, the best of a search of its own on the same data and of every fit "
         "of the grid; degenerate and spurious optima do not count. A climb whose polish gains over "
         f"{POLISH_MAY_GAIN:g} nats is judged by its own end: it stopped on a plateau.",
-        "Secondary: the same for a single start; loss (reference minus loglik); expected running "
-        "time to a hit; statuses and flags; and, kept apart, parameter error, ARI and "
-        "imputation error of the best start.",
+        "Secondary: the same for a single start; loss (reference minus loglik, each plus the log "
+        "prior where a model has one); expected running time to a hit; statuses and flags; and, "
+        "kept apart, parameter error, ARI and imputation error of the best start.",
     ]
 
 

@@ -32,7 +32,7 @@ def convergence_tables(
     lookup = pd.Index(fits["fit_id"].astype(object))
     group = fits.groupby(["dataset", "missingness", "model"], sort=False, observed=True).ngroup()
     for curves in results.curves():
-        panel = _Panel(curves, lookup, outcomes, tolerance)
+        panel = _Panel(curves, lookup, outcomes, tolerance, results)
         if not len(panel.rows):
             continue
         mine = np.flatnonzero(group.to_numpy() == group.iat[panel.rows[0]])
@@ -50,7 +50,12 @@ class _Panel:
     """Curves of one dataset x missingness x model, as runs of points."""
 
     def __init__(
-        self, curves: pd.DataFrame, lookup: pd.Index, outcomes: Outcomes, tolerance: float
+        self,
+        curves: pd.DataFrame,
+        lookup: pd.Index,
+        outcomes: Outcomes,
+        tolerance: float,
+        results: Results,
     ) -> None:
         fit = curves["fit_id"].cat.codes.to_numpy()
         self.first = group_starts(fit)
@@ -61,8 +66,10 @@ class _Panel:
         self.run = np.repeat(np.arange(len(rows)), sizes)
         self.rows = rows
         self.loglik = curves["loglik"].to_numpy(float)
+        penalized = len(rows) and results.fits["model"].iat[rows[0]] in results.penalized
+        height = curves["objective"].to_numpy(float) if penalized else self.loglik
         with np.errstate(invalid="ignore"):
-            loss = outcomes.reference[rows][self.run] - self.loglik
+            loss = outcomes.reference[rows][self.run] - height
             loss = np.where(np.isnan(loss) | (loss < -tolerance), np.inf, np.maximum(loss, 0))
         loss[self.last[~np.isfinite(outcomes.loss[rows])]] = np.inf
         self.loss = loss

@@ -6,7 +6,7 @@ A block counts only whole: if one of its six files is absent or damaged, it is n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ TIMING_COLUMNS = [
     *("fit_id", "seconds_init", "seconds_climb", "seconds_polish"),
     *("started", "ended", "processor"),
 ]
-CURVE_COLUMNS = ["fit_id", "iteration", "e_steps", "loglik"]
+CURVE_COLUMNS = ["fit_id", "iteration", "e_steps", "objective", "loglik"]
+OWN_OBJECTIVE = ("classification", "stochastic", "online")
+"""Algorithms whose objective is not the penalized loglik of a model with a prior."""
 SETTING = ["dataset", "missingness", "model", "algorithm"]
 
 
@@ -45,7 +47,9 @@ class Results:
     plan : DataFrame
         One row a cell, in plan order.
     fits : DataFrame
-        One row a fit, timings beside it, `cell` = row of the plan.
+        One row a fit, timings beside it, `cell` = row of the plan, `end` = the height that the
+        climb itself reached: the loglik, plus the log prior where the model has one (NaN where an
+        algorithm with another objective leaves that unknown).
     references : DataFrame
         One row a reference search.
     certificates : DataFrame
@@ -61,6 +65,12 @@ class Results:
     references: pd.DataFrame
     certificates: pd.DataFrame
     coverage: pd.DataFrame
+
+    @property
+    def penalized(self) -> set[str]:
+        """Models with a prior, whose optima are those of loglik plus log prior."""
+        models = self.study["models"].items()
+        return {name for name, spec in models if spec["settings"].get("prior") is not None}
 
     def curves(self) -> Iterator[pd.DataFrame]:
         """Curves of one dataset x missingness x model at a time, so that memory stays bounded."""
@@ -117,7 +127,18 @@ def load_results(study_dir: Path) -> Results:
             f"{paths.root}/fits: cells {', '.join(stray[:3])} are not in plan.parquet; run the "
             "study again so that files and plan agree"
         )
-    return Results(paths, study, plan, fits.assign(cell=cell), references, certificates, coverage)
+    results = Results(
+        paths, study, plan, fits.assign(cell=cell), references, certificates, coverage
+    )
+    return replace(results, fits=results.fits.assign(end=_ends(results)))
+
+
+def _ends(results: Results) -> np.ndarray:
+    fits = results.fits
+    algorithms = results.study["algorithms"].items()
+    unlike = [name for name, spec in algorithms if spec["algorithm"] in OWN_OBJECTIVE]
+    height = np.where(fits["algorithm"].isin(unlike), np.nan, fits["objective"])
+    return np.where(fits["model"].isin(results.penalized), height, fits["loglik"])
 
 
 Found = tuple[dict[str, Any], dict[str, pa.Table]]

@@ -81,7 +81,7 @@ def judge(
     final = np.where(raised, best, searched)
     reference = final[code] if len(fits) else np.empty(0)
     with np.errstate(invalid="ignore"):
-        own = fits["objective"].to_numpy(float)
+        own = fits["end"].to_numpy(float)
         height = np.where(loglik - own > polish_may_gain, own, loglik)
         gap = np.where(dead, np.inf, reference - height)
         above = (~dead) & flagged & (gap < -tolerance) & (not spurious)

@@ -32,6 +32,7 @@ FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 LETTER = 8
 """Pixels that a letter of a row's name may take."""
 PAGE_WIDTH = 1080
+PANELS_ABREAST = 5
 PANELS_STACKED = 6
 """Rows of panels of a single column that are stacked; more stand two abreast."""
 
@@ -135,9 +136,12 @@ class Look:
         """Small multiples: a row a setting, a column a missingness; the layers share the data.
 
         A panel is at least as high as its row's name, which stands beside it, is long. Many rows of
-        one column stand two abreast, each under its name.
+        one column stand two abreast, each under its name; many columns of few rows change places.
         """
-        names = [line for name in self.rows for line in name.split(" · ")]
+        down, across = ("row", self.rows), ("column", self.columns)
+        if len(self.columns) > max(PANELS_ABREAST, len(self.rows)):
+            down, across = across, down
+        names = [line for name in down[1] for line in name.split(" · ")]
         if len(self.columns) == 1 and len(self.rows) > PANELS_STACKED:
             width = (PAGE_WIDTH - 200) // 2
             chart = alt.layer(*layers, data=data).properties(width=width, height=height)
@@ -145,21 +149,19 @@ class Look:
             facet = alt.Facet("row:N", sort=self.rows, title=None, header=title)
             return chart.facet(facet, columns=2, spacing=16)
         height = max([height, *(LETTER * len(line) for line in names)])
-        room = PAGE_WIDTH - 90 - 25 * len(self.columns)
-        width = int(min(max(room / max(len(self.columns), 1), 110), 420))
+        room = PAGE_WIDTH - 90 - 25 * len(across[1])
+        width = int(min(max(room / max(len(across[1]), 1), 110), 420))
         chart = alt.layer(*layers, data=data).properties(width=width, height=height)
         return chart.facet(
-            row=alt.Row("row:N", sort=self.rows, title=None, header=_header(-90)),
-            column=alt.Column("column:N", sort=self.columns, title=None, header=_header(0)),
+            row=alt.Row(f"{down[0]}:N", sort=down[1], title=None, header=_header(-90)),
+            column=alt.Column(f"{across[0]}:N", sort=across[1], title=None, header=_header(0)),
             spacing={"row": 16, "column": 18},
         )
 
 
 def _header(angle: int) -> alt.Header:
     label = "split(datum.label, ' · ')" if angle else "datum.label"
-    padding = (
-        20 if angle else 6
-    )  # browsers without Liberation Sans draw wider letters than measured
+    padding = 20 if angle else 6  # letters may be wider than measured
     return alt.Header(
         labelFontSize=13,
         labelFontWeight="bold",

@@ -65,7 +65,7 @@ def fit_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
         "seconds_climb": 0.9,
     }
     named = [{"fit_id": f"f{k}"} | common | row for k, row in enumerate(rows)]
-    return pd.DataFrame([{"objective": row["loglik_polished"]} | row for row in named])
+    return pd.DataFrame([{"end": row["loglik_polished"]} | row for row in named])
 
 
 def reference_frame(loglik: float = -100.0, with_spurious: float = np.nan) -> pd.DataFrame:

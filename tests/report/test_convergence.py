@@ -10,17 +10,24 @@ from emlib.report.outcomes import judge
 from tests.report.conftest import fit_frame, reference_frame
 
 
-def curves_of(rows, curves):
+def curves_of(rows, curves, log_prior=None):
     """Tables by iteration and by E-steps of fits with curves (iteration, E-steps, loglik)."""
     fits = fit_frame(rows)
     points = [
-        {"fit_id": name, "iteration": k, "e_steps": work, "loglik": loglik}
+        {
+            "fit_id": name,
+            "iteration": k,
+            "e_steps": work,
+            "loglik": loglik,
+            "objective": loglik + (log_prior or 0.0),
+        }
         for name, curve in curves.items()
         for k, work, loglik in curve
     ]
     frame = pd.DataFrame(points).astype({"fit_id": "category"})
     plan = pd.DataFrame({"cell_id": [f"c{k}" for k in range(fits["cell"].max() + 1)]})
     results = SimpleNamespace(fits=fits, plan=plan, curves=lambda: iter([frame]))
+    results.penalized = set() if log_prior is None else {"m"}
     return convergence_tables(results, judge(fits, reference_frame(), 1e-3), 1e-3)
 
 
@@ -33,6 +40,15 @@ def test_a_fit_that_stopped_keeps_its_last_loss():
     first = table[table["cell_id"] == "c0"].set_index("iteration")["loss_median"]
     assert first[0] == 50.0
     assert first[100] == 4.0
+
+
+def test_the_loss_of_a_penalized_climb_is_that_of_its_objective():
+    curve = [(0, 2.0, -30.0), (100, 102.0, -10.0)]
+    table, _ = curves_of([{"loglik": -10.0}], {"f0": curve}, log_prior=-90.0)
+    by_iteration = table.set_index("iteration")
+    assert by_iteration["loss_median"][0] == 20.0
+    assert by_iteration["loss_median"].iloc[-1] == 0.0
+    assert by_iteration["loglik_median"].iloc[-1] == -10.0
 
 
 def test_a_fit_that_failed_without_a_curve_counts_as_infinite_loss():

@@ -29,7 +29,7 @@ def test_a_fit_whose_allowance_ran_out_is_judged_by_its_polished_endpoint():
 
 
 def test_an_optimum_that_the_polish_found_is_not_the_climb_s():
-    fits = fit_frame([{"objective": -154.0}, {"objective": -100.05}])
+    fits = fit_frame([{"end": -154.0}, {"end": -100.05}])
     found = judge(fits, reference_frame(), TOLERANCE)
     assert found.hit.tolist() == [False, True]
     assert found.loss.tolist() == [54.0, 0.0]
@@ -37,7 +37,7 @@ def test_an_optimum_that_the_polish_found_is_not_the_climb_s():
 
 
 def test_a_reference_is_raised_by_an_optimum_that_a_polish_found():
-    fits = fit_frame([{"objective": -120.0, "loglik_polished": -99.0}])
+    fits = fit_frame([{"end": -120.0, "loglik_polished": -99.0}])
     found = judge(fits, reference_frame(), TOLERANCE)
     assert found.reference.tolist() == [-99.0]
     assert found.loss.tolist() == [21.0]

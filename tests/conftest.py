@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,10 @@ from hypothesis import settings
 
 HERE = Path(__file__).parent
 REFERENCE = HERE.parents[1] / "shared" / "reference"
+
+# A run in the background may ignore Ctrl-C, and all that it starts with it; some tests send one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples each time, so that a change is judged by what it changes. Before a release, look
 # further: pytest -n 2 --hypothesis-profile=explore

@@ -21,7 +21,8 @@ import math
 import numpy as np
 from numba import njit
 
-from emlib.kernels.gaussian import LOG_2PI, add_scaled, dot
+from emlib.kernels.blocks import add_scaled, dot
+from emlib.kernels.gaussian import LOG_2PI
 from emlib.kernels.posterior import divide_row
 
 

@@ -16,16 +16,21 @@ import math
 import numpy as np
 from numba import njit
 
-from emlib.kernels.posterior import divide_row
+from emlib.kernels.blocks import (
+    add_completed,
+    add_moments,
+    block_rows,
+    complete_rows,
+    gather_rows,
+    mirror,
+    weighted_sums,
+)
+from emlib.kernels.posterior import divide_block, divide_row
 
 LOG_2PI = math.log(2.0 * math.pi)
 
 SMALLEST_PIVOT = 1e-13
 """A Cholesky pivot below this share of its diagonal entry carries no correct digit."""
-
-
-BLOCK_ROWS = 64
-"""Rows that go through the compiled loops together; part of the order of sums."""
 
 
 @njit(cache=True)
@@ -82,46 +87,6 @@ def factor_patterns(covariances, columns_of_pattern, observed_counts):
 
 
 @njit(cache=True)
-def add_scaled(scale, x, y, n):
-    """y += scale * x on the first n entries."""
-    for i in range(n):
-        y[i] += scale * x[i]
-
-
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def dot(x, y, n):
-    """Sum of products of the first n entries, summed in the order of the vector units."""
-    total = 0.0
-    for i in range(n):
-        total += x[i] * y[i]
-    return total
-
-
-@njit(cache=True)
-def complete_rows(values, rows, columns, m, mean, whiten, deviations, distances, z):
-    """``complete_row`` for a block of rows, in pattern order and one column after the other.
-
-    ``deviations`` (d, B) takes the completed rows minus ``mean``, ``distances`` (B,) z'z.
-    """
-    d, n = mean.shape[0], rows.shape[0]
-    distances[:n] = 0.0
-    for a in range(m, d):
-        deviations[a, :n] = 0.0
-    for a in range(m):
-        c = columns[a]
-        for i in range(n):
-            deviations[a, i] = values[rows[i], c] - mean[c]
-    for a in range(m):
-        z[:n] = 0.0
-        for b in range(a + 1):
-            add_scaled(whiten[a, b], deviations[b], z, n)
-        for i in range(n):
-            distances[i] += z[i] * z[i]
-        for u in range(m, d):
-            add_scaled(whiten[u, a], z, deviations[u], n)
-
-
-@njit(cache=True)
 def dense_pass(
     values, weights, order, groups, columns_of_pattern, observed_counts,
     log_weights, means, whiten, conditional, log_norm, beta, uniforms,
@@ -142,14 +107,18 @@ def dense_pass(
     magnitude = 0.0
     chunk_loglik = 0.0
     chunk_magnitude = 0.0
+    size = block_rows(n_components * d)
     group_counts = np.zeros(n_components)
     group_first = np.zeros((n_components, d))
     group_second = np.zeros((n_components, d, d))
-    deviations = np.zeros((n_components, d, BLOCK_ROWS))
-    joint = np.zeros((BLOCK_ROWS, n_components))
-    shares = np.zeros((n_components, BLOCK_ROWS))
-    distances = np.zeros(BLOCK_ROWS)
-    scratch = np.zeros(BLOCK_ROWS)
+    x = np.zeros((d, size))
+    deviations = np.zeros((n_components, d, size))
+    joint = np.zeros((n_components, size))
+    block_weights = np.zeros(size)
+    block_uniforms = np.zeros(size if uniforms.shape[0] > 0 else 0)
+    logliks = np.zeros(size)
+    distances = np.zeros(size)
+    scratch = np.zeros(size)
     for g in range(groups.shape[0]):
         if g > 0 and groups[g, 0] != groups[g - 1, 0]:
             loglik += chunk_loglik
@@ -164,48 +133,36 @@ def dense_pass(
         group_counts[:] = 0.0
         group_first[:] = 0.0
         group_second[:] = 0.0
-        for begin in range(groups[g, 2], groups[g, 3], BLOCK_ROWS):
-            rows = order[begin : min(begin + BLOCK_ROWS, groups[g, 3])]
+        for begin in range(groups[g, 2], groups[g, 3], size):
+            rows = order[begin : min(begin + size, groups[g, 3])]
             n = rows.shape[0]
+            gather_rows(values, rows, columns, m, x)
+            for i in range(n):
+                block_weights[i] = weights[rows[i]]
+            for i in range(min(n, block_uniforms.shape[0])):
+                block_uniforms[i] = uniforms[rows[i]]
             for k in range(n_components):
                 c = 0 if tied else k
                 complete_rows(
-                    values, rows, columns, m, means[k], whiten[p, c],
-                    deviations[k], distances, scratch,
-                )  # fmt: skip
+                    x, n, columns, m, means[k], whiten[p, c], deviations[k], distances, scratch
+                )
                 for i in range(n):
-                    joint[i, k] = log_weights[k] + log_norm[p, c] - 0.5 * distances[i]
-            for i in range(n):
-                weight = weights[rows[i]]
-                uniform = uniforms[rows[i]] if uniforms.shape[0] > 0 else -1.0
-                row_loglik = divide_row(joint[i], beta, uniform, joint[i])
-                chunk_loglik += weight * row_loglik
-                chunk_magnitude += weight * abs(row_loglik)
-                for k in range(n_components):
-                    shares[k, i] = weight * joint[i, k]
+                    joint[k, i] = log_weights[k] + log_norm[p, c] - 0.5 * distances[i]
+            divide_block(joint, n, block_weights, beta, block_uniforms, logliks, scratch)
+            block_loglik, block_magnitude = weighted_sums(block_weights, logliks, n)
+            chunk_loglik += block_loglik
+            chunk_magnitude += block_magnitude
             for k in range(n_components):
-                for i in range(n):
-                    group_counts[k] += shares[k, i]
-                for a in range(d):
-                    for i in range(n):
-                        scratch[i] = shares[k, i] * deviations[k, a, i]
-                        group_first[k, a] += scratch[i]
-                    for b in range(a + 1):
-                        group_second[k, a, b] += dot(scratch, deviations[k, b], n)
+                group_counts[k] += add_moments(
+                    joint[k], deviations[k], n, scratch, group_first[k], group_second[k]
+                )
         for k in range(n_components):
             counts[k] += group_counts[k]
-            block = conditional[p, 0 if tied else k]
-            for a in range(d):
-                first[k, columns[a]] += group_first[k, a]
-                for b in range(a + 1):
-                    total = group_second[k, a, b]
-                    if b >= m:
-                        total += group_counts[k] * block[a - m, b - m]
-                    second[k, max(columns[a], columns[b]), min(columns[a], columns[b])] += total
-    for k in range(n_components):
-        for a in range(d):
-            for b in range(a):
-                second[k, b, a] = second[k, a, b]
+            add_completed(
+                group_counts[k], group_first[k], group_second[k],
+                conditional[p, 0 if tied else k], columns, m, first[k], second[k],
+            )  # fmt: skip
+    mirror(second)
     return counts, first, second, loglik + chunk_loglik, magnitude + chunk_magnitude
 
 

@@ -9,7 +9,15 @@ import math
 import numpy as np
 from numba import njit
 
-from emlib.kernels.gaussian import BLOCK_ROWS, LOG_2PI, complete_row, complete_rows, dot
+from emlib.kernels.blocks import (
+    add_completed,
+    add_moments,
+    block_rows,
+    complete_rows,
+    gather_rows,
+    mirror,
+)
+from emlib.kernels.gaussian import LOG_2PI, complete_row
 from emlib.kernels.lanes import (
     LANES,
     add,
@@ -34,20 +42,24 @@ def dense_log_densities(
     """Log densities of the observed cells into ``out`` (n, >= K); 0 without any."""
     n_components, d = means.shape
     tied = log_norm.shape[1] == 1
-    deviations = np.zeros((d, BLOCK_ROWS))
-    distances = np.zeros(BLOCK_ROWS)
-    scratch = np.zeros(BLOCK_ROWS)
+    size = block_rows(d)
+    x = np.zeros((d, size))
+    deviations = np.zeros((d, size))
+    distances = np.zeros(size)
+    scratch = np.zeros(size)
     for g in range(groups.shape[0]):
         p = groups[g, 1]
         m = observed_counts[p]
         columns = columns_of_pattern[p]
-        for begin in range(groups[g, 2], groups[g, 3], BLOCK_ROWS):
-            rows = order[begin : min(begin + BLOCK_ROWS, groups[g, 3])]
+        for begin in range(groups[g, 2], groups[g, 3], size):
+            rows = order[begin : min(begin + size, groups[g, 3])]
+            gather_rows(values, rows, columns, m, x)
             for k in range(n_components):
                 c = 0 if tied else k
                 complete_rows(
-                    values, rows, columns, m, means[k], whiten[p, c], deviations, distances, scratch
-                )
+                    x, rows.shape[0], columns, m, means[k], whiten[p, c],
+                    deviations, distances, scratch,
+                )  # fmt: skip
                 for i in range(rows.shape[0]):
                     out[rows[i], k] = log_norm[p, c] - 0.5 * distances[i]
 
@@ -65,49 +77,44 @@ def dense_sums(
     counts = np.zeros(n_components)
     first = np.zeros((n_components, d))
     second = np.zeros((n_components, d, d))
-    group_first = np.zeros(d)
-    group_second = np.zeros((d, d))
-    deviations = np.zeros((d, BLOCK_ROWS))
-    distances = np.zeros(BLOCK_ROWS)
-    scratch = np.zeros(BLOCK_ROWS)
+    group_counts = np.zeros(n_components)
+    group_first = np.zeros((n_components, d))
+    group_second = np.zeros((n_components, d, d))
+    size = block_rows(d)
+    x = np.zeros((d, size))
+    deviations = np.zeros((d, size))
+    distances = np.zeros(size)
+    scratch = np.zeros(size)
     for g in range(groups.shape[0]):
         p = groups[g, 1]
         m = observed_counts[p]
         if m == 0:
             continue
         columns = columns_of_pattern[p]
-        for k in range(n_components):
-            count = 0.0
-            group_first[:] = 0.0
-            group_second[:] = 0.0
-            for begin in range(groups[g, 2], groups[g, 3], BLOCK_ROWS):
-                rows = order[begin : min(begin + BLOCK_ROWS, groups[g, 3])]
-                n = rows.shape[0]
+        group_counts[:] = 0.0
+        group_first[:] = 0.0
+        group_second[:] = 0.0
+        for begin in range(groups[g, 2], groups[g, 3], size):
+            rows = order[begin : min(begin + size, groups[g, 3])]
+            n = rows.shape[0]
+            gather_rows(values, rows, columns, m, x)
+            for k in range(n_components):
                 complete_rows(
-                    values, rows, columns, m, means[k], whiten[p, 0 if tied else k],
+                    x, n, columns, m, means[k], whiten[p, 0 if tied else k],
                     deviations, distances, scratch,
                 )  # fmt: skip
                 for i in range(n):
-                    count += shares[rows[i], k]
-                for a in range(d):
-                    for i in range(n):
-                        scratch[i] = shares[rows[i], k] * deviations[a, i]
-                        group_first[a] += scratch[i]
-                    for b in range(a + 1):
-                        group_second[a, b] += dot(scratch, deviations[b], n)
-            counts[k] += count
-            block = conditional[p, 0 if tied else k]
-            for a in range(d):
-                first[k, columns[a]] += group_first[a]
-                for b in range(a + 1):
-                    total = group_second[a, b]
-                    if b >= m:
-                        total += count * block[a - m, b - m]
-                    second[k, max(columns[a], columns[b]), min(columns[a], columns[b])] += total
-    for k in range(n_components):
-        for a in range(d):
-            for b in range(a):
-                second[k, b, a] = second[k, a, b]
+                    distances[i] = shares[rows[i], k]
+                group_counts[k] += add_moments(
+                    distances, deviations, n, scratch, group_first[k], group_second[k]
+                )
+        for k in range(n_components):
+            counts[k] += group_counts[k]
+            add_completed(
+                group_counts[k], group_first[k], group_second[k],
+                conditional[p, 0 if tied else k], columns, m, first[k], second[k],
+            )  # fmt: skip
+    mirror(second)
     return counts, first, second
 
 

@@ -1,8 +1,11 @@
-"""Compiled posterior of one unit's latent class: exact, tempered, hard or drawn."""
+"""Compiled posterior of units' latent classes: exact, tempered, hard or drawn."""
 
 import math
 
+import numpy as np
 from numba import njit
+
+from emlib.kernels.lanes import LANES, add, exp, larger, load, spread, store, subtract
 
 
 @njit(inline="always")
@@ -65,3 +68,38 @@ def divide_row(log_joint, beta, uniform, responsibilities):
         for k in range(n_components):
             responsibilities[k] = 1.0 if k == best else 0.0
     return loglik
+
+
+@njit(cache=True)
+def divide_block(log_joint, n, weights, beta, uniforms, logliks, scratch):
+    """``divide_row`` for n units, ``log_joint`` (K, B) with B a multiple of ``LANES``.
+
+    ``log_joint`` becomes the responsibilities times the units' ``weights`` (B,), ``logliks`` (B,)
+    takes the logs of the sums.  ``uniforms`` is empty or (B,).
+    """
+    n_components, width = log_joint.shape
+    if beta != 1.0 or uniforms.shape[0] > 0:
+        row = np.empty(n_components)
+        for i in range(n):
+            row[:] = log_joint[:, i]
+            uniform = uniforms[i] if uniforms.shape[0] > 0 else -1.0
+            logliks[i] = divide_row(row, beta, uniform, row)
+            log_joint[:, i] = weights[i] * row
+        return
+    for place in range(0, n, LANES):
+        peak = load(log_joint, place)
+        for k in range(1, n_components):
+            peak = larger(peak, load(log_joint, k * width + place))
+        total = spread(0.0)
+        for k in range(n_components):
+            share = exp(subtract(load(log_joint, k * width + place), peak))
+            store(log_joint, k * width + place, share)
+            total = add(total, share)
+        store(logliks, place, peak)
+        store(scratch, place, total)
+    for i in range(n):
+        logliks[i] += math.log(scratch[i])
+        scratch[i] = weights[i] / scratch[i]
+    for k in range(n_components):
+        for i in range(n):
+            log_joint[k, i] *= scratch[i]

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from emlib.kernels.gaussian import BLOCK_ROWS, add_scaled, dot
+from emlib.kernels.blocks import BLOCK_ROWS, add_scaled, dot
 from emlib.kernels.posterior import divide_row
 from emlib.kernels.student import tail_distance, tail_slopes
 

@@ -16,8 +16,17 @@ import math
 import numpy as np
 from numba import njit
 
-from emlib.kernels.gaussian import BLOCK_ROWS, complete_row, complete_rows, dot
-from emlib.kernels.posterior import divide_row
+from emlib.kernels.blocks import (
+    add_completed,
+    add_moments,
+    block_rows,
+    complete_rows,
+    gather_rows,
+    mirror,
+    weighted_sums,
+)
+from emlib.kernels.gaussian import complete_row
+from emlib.kernels.posterior import divide_block, divide_row
 
 
 @njit(cache=True)
@@ -56,11 +65,15 @@ def student_pass(
     group_logs = np.zeros(n_components)
     group_first = np.zeros((n_components, d))
     group_second = np.zeros((n_components, d, d))
-    deviations = np.zeros((n_components, d, BLOCK_ROWS))
-    distances = np.zeros((n_components, BLOCK_ROWS))
-    joint = np.zeros((BLOCK_ROWS, n_components))
-    shares = np.zeros(BLOCK_ROWS)
-    scratch = np.zeros(BLOCK_ROWS)
+    size = block_rows(n_components * d)
+    x = np.zeros((d, size))
+    deviations = np.zeros((n_components, d, size))
+    distances = np.zeros((n_components, size))
+    joint = np.zeros((n_components, size))
+    block_weights = np.zeros(size)
+    block_uniforms = np.zeros(size if uniforms.shape[0] > 0 else 0)
+    logliks = np.zeros(size)
+    scratch = np.zeros(size)
     for g in range(groups.shape[0]):
         if g > 0 and groups[g, 0] != groups[g - 1, 0]:
             loglik += chunk_loglik
@@ -77,56 +90,45 @@ def student_pass(
         group_logs[:] = 0.0
         group_first[:] = 0.0
         group_second[:] = 0.0
-        for begin in range(groups[g, 2], groups[g, 3], BLOCK_ROWS):
-            rows = order[begin : min(begin + BLOCK_ROWS, groups[g, 3])]
+        for begin in range(groups[g, 2], groups[g, 3], size):
+            rows = order[begin : min(begin + size, groups[g, 3])]
             n = rows.shape[0]
+            gather_rows(values, rows, columns, m, x)
+            for i in range(n):
+                block_weights[i] = weights[rows[i]]
+            for i in range(min(n, block_uniforms.shape[0])):
+                block_uniforms[i] = uniforms[rows[i]]
             for k in range(n_components):
                 complete_rows(
-                    values, rows, columns, m, means[k], whiten[p, 0 if tied else k],
+                    x, n, columns, m, means[k], whiten[p, 0 if tied else k],
                     deviations[k], distances[k], scratch,
                 )  # fmt: skip
+                constant = log_weights[k] + log_norm[p, k]
                 for i in range(n):
-                    joint[i, k] = (
-                        log_weights[k]
-                        + log_norm[p, k]
-                        - 0.5 * tail_distance(distances[k, i], m, tails[k])
-                    )
-            for i in range(n):
-                weight = weights[rows[i]]
-                uniform = uniforms[rows[i]] if uniforms.shape[0] > 0 else -1.0
-                row_loglik = divide_row(joint[i], beta, uniform, joint[i])
-                chunk_loglik += weight * row_loglik
-                chunk_magnitude += weight * abs(row_loglik)
+                    joint[k, i] = constant - 0.5 * tail_distance(distances[k, i], m, tails[k])
+            divide_block(joint, n, block_weights, beta, block_uniforms, logliks, scratch)
+            block_loglik, block_magnitude = weighted_sums(block_weights, logliks, n)
+            chunk_loglik += block_loglik
+            chunk_magnitude += block_magnitude
             for k in range(n_components):
                 for i in range(n):
-                    share = weights[rows[i]] * joint[i, k]
+                    share = joint[k, i]
                     stretch = tails[k] * distances[k, i]
-                    shares[i] = share * (1.0 + m * tails[k]) / (1.0 + stretch)
+                    joint[k, i] = share * (1.0 + m * tails[k]) / (1.0 + stretch)
                     group_counts[k] += share
-                    group_precisions[k] += shares[i]
                     group_logs[k] += share * (mean_log[p, k] - math.log1p(stretch))
-                for a in range(d):
-                    for i in range(n):
-                        scratch[i] = shares[i] * deviations[k, a, i]
-                        group_first[k, a] += scratch[i]
-                    for b in range(a + 1):
-                        group_second[k, a, b] += dot(scratch, deviations[k, b], n)
+                group_precisions[k] += add_moments(
+                    joint[k], deviations[k], n, scratch, group_first[k], group_second[k]
+                )
         for k in range(n_components):
             counts[k] += group_counts[k]
             precisions[k] += group_precisions[k]
             log_precisions[k] += group_logs[k]
-            block = conditional[p, 0 if tied else k]
-            for a in range(d):
-                first[k, columns[a]] += group_first[k, a]
-                for b in range(a + 1):
-                    total = group_second[k, a, b]
-                    if b >= m:
-                        total += group_counts[k] * block[a - m, b - m]
-                    second[k, max(columns[a], columns[b]), min(columns[a], columns[b])] += total
-    for k in range(n_components):
-        for a in range(d):
-            for b in range(a):
-                second[k, b, a] = second[k, a, b]
+            add_completed(
+                group_counts[k], group_first[k], group_second[k],
+                conditional[p, 0 if tied else k], columns, m, first[k], second[k],
+            )  # fmt: skip
+    mirror(second)
     loglik += chunk_loglik
     magnitude += chunk_magnitude
     return counts, precisions, log_precisions, first, second, loglik, magnitude
@@ -170,10 +172,12 @@ def tail_pass(
     chunk_magnitude = 0.0
     gradient = np.zeros(n_components)
     hessian = np.zeros((n_components, n_components))
-    deviations = np.zeros((d, BLOCK_ROWS))
-    distances = np.zeros((n_components, BLOCK_ROWS))
-    joint = np.zeros((BLOCK_ROWS, n_components))
-    scratch = np.zeros(BLOCK_ROWS)
+    size = block_rows(d)
+    x = np.zeros((d, size))
+    deviations = np.zeros((d, size))
+    distances = np.zeros((n_components, size))
+    joint = np.zeros((size, n_components))
+    scratch = np.zeros(size)
     pull = np.zeros(n_components)
     for g in range(groups.shape[0]):
         if g > 0 and groups[g, 0] != groups[g - 1, 0]:
@@ -185,13 +189,15 @@ def tail_pass(
         m = observed_counts[p]
         if m == 0:
             continue
-        for begin in range(groups[g, 2], groups[g, 3], BLOCK_ROWS):
-            rows = order[begin : min(begin + BLOCK_ROWS, groups[g, 3])]
+        columns = columns_of_pattern[p]
+        for begin in range(groups[g, 2], groups[g, 3], size):
+            rows = order[begin : min(begin + size, groups[g, 3])]
             n = rows.shape[0]
+            gather_rows(values, rows, columns, m, x)
             for k in range(n_components):
                 complete_rows(
-                    values, rows, columns_of_pattern[p], m, means[k],
-                    whiten[p, 0 if tied else k], deviations, distances[k], scratch,
+                    x, n, columns, m, means[k], whiten[p, 0 if tied else k],
+                    deviations, distances[k], scratch,
                 )  # fmt: skip
                 for i in range(n):
                     joint[i, k] = (

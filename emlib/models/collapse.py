@@ -57,18 +57,20 @@ def check_collapse(
             k = np.argwhere(collapsed)[0][0]
             raise Degenerate(f"the covariance of component {k} collapsed")
         return
+    from emlib.kernels.collapse import all_have_size
+
+    each = covariances if covariances.ndim == 3 else np.empty((0, *pooled.shape))
+    if all_have_size(pooled, each, DEGENERATE_RATIO, NO_DIGITS):
+        return
     rests = [pooled - DEGENERATE_RATIO * np.diag(np.diagonal(pooled))]
     if covariances.ndim == 3:
         rests.extend(covariances - DEGENERATE_RATIO * pooled)
         own = np.eye(covariances.shape[-1]) * covariances
         rests.extend(covariances - NO_DIGITS * own)
-    try:
-        np.linalg.cholesky(rests)
-    except np.linalg.LinAlgError:
-        smallest = [np.linalg.eigvalsh(rest / max(np.trace(pooled), TINY)).min() for rest in rests]
-        k = int(np.argmin(smallest)) - 1
-        part = "pooled covariance" if k < 0 else f"covariance of component {k % len(covariances)}"
-        raise Degenerate(f"the {part} collapsed") from None
+    smallest = [np.linalg.eigvalsh(rest / max(np.trace(pooled), TINY)).min() for rest in rests]
+    k = int(np.argmin(smallest)) - 1
+    part = "pooled covariance" if k < 0 else f"covariance of component {k % len(covariances)}"
+    raise Degenerate(f"the {part} collapsed")
 
 
 def eigenvalue_ratio(structure: Covariance, weights: Array, covariances: Array) -> float:

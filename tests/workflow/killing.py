@@ -16,7 +16,7 @@ SLOW: dict[str, Any] = {
     "datasets": {
         "drawn": {
             "generator": "gaussian_mixture",
-            "n": 1500,
+            "n": 6000,
             "d": 3,
             "n_components": 4,
             "overlap": {"mean": 0.05},

@@ -45,6 +45,11 @@ class Position:
         """Observed-data loglik at ``params``; NaN where it is not known."""
         return self.stats.loglik
 
+    @property
+    def magnitude(self) -> float:
+        """Sum of the units' |loglik|, the yardstick of rounding."""
+        return self.stats.magnitude
+
 
 class Algorithm(ABC):
     """A way to climb; its dataclass fields are its settings.

@@ -302,8 +302,8 @@ def _allowance(trail: _Trail, stopping: Stopping, budget: Budget) -> str:
 
 def _rounding(place: Position) -> float:
     """What a change of the objective may be by rounding alone; a log prior is rounded as well."""
-    beside = abs(place.objective - place.stats.loglik) if math.isfinite(place.objective) else 0.0
-    return ROUNDING * (place.stats.magnitude + beside)
+    beside = abs(place.objective - place.loglik) if math.isfinite(place.objective) else 0.0
+    return ROUNDING * (place.magnitude + beside)
 
 
 def _finite(objective: float) -> float:

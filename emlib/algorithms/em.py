@@ -11,7 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emlib.algorithms.base import Algorithm, Position, em_position
-from emlib.models.base import Model, Stats
+from emlib.models.base import Chunk, Model, Stats
+
+FIRST_CHUNK, LONGEST_CHUNK = 3, 16
+"""Steps that are computed together: as many as an accelerated climb looks at, then twice as many
+as before.  Those after the last one of a climb are lost, and not counted."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,45 @@ class EM(Algorithm):
     def move(
         self, model: Model, data: Any, position: Position, rng: np.random.Generator
     ) -> Position:
-        return em_step(model, data, position)
+        if isinstance(position, Ahead) and position.step + 1 < len(position.chunk.loglik):
+            return Ahead(position.chunk, position.step + 1)
+        before = len(position.chunk.loglik) if isinstance(position, Ahead) else 0
+        n_steps = min(max(FIRST_CHUNK, 2 * before), LONGEST_CHUNK)
+        chunk = model.em_chunk(position.params, position.stats, data, n_steps)
+        return Ahead(chunk, 0) if chunk and chunk.loglik else em_step(model, data, position)
+
+
+class Ahead(Position):
+    """A position among those that a model without a prior computed together."""
+
+    def __init__(self, chunk: Chunk, step: int) -> None:
+        object.__setattr__(self, "chunk", chunk)
+        object.__setattr__(self, "step", step)
+
+    chunk: Chunk
+    step: int
+    e_steps = 1.0
+
+    @property
+    def params(self) -> Any:
+        return self.chunk.params(self.step)
+
+    @property
+    def stats(self) -> Stats:
+        stats: Stats = self.chunk.stats(self.step)
+        return stats
+
+    @property
+    def objective(self) -> float:
+        return self.chunk.loglik[self.step]
+
+    @property
+    def loglik(self) -> float:
+        return self.chunk.loglik[self.step]
+
+    @property
+    def magnitude(self) -> float:
+        return self.chunk.magnitude[self.step]
 
 
 def em_step(model: Model, data: Any, here: Position) -> Position:

@@ -93,6 +93,24 @@ class Diagnosis:
     smallest_component: float = float("nan")
 
 
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Steps of EM that a model computed together; each has its parameters and their stats.
+
+    Attributes
+    ----------
+    loglik, magnitude : list of float
+        Of the stats, one number a step.
+    params, stats : callable
+        From the number of a step to its parameters, and to the stats of the E-step there.
+    """
+
+    loglik: list[float]
+    magnitude: list[float]
+    params: Callable[[int], Any]
+    stats: Callable[[int], Any]
+
+
 class Posteriors(NamedTuple):
     """What parameters say of each unit.
 
@@ -276,6 +294,13 @@ class Model(ABC):
         """
         here, objective = self.pack(params, "unconstrained"), self.q_in_chart(stats, params)
         return gradient(objective, here, natural_steps(objective, here) if steps is None else steps)
+
+    def em_chunk(self, params: Any, stats: Any, data: Any, n_steps: int) -> Chunk | None:
+        """At most ``n_steps`` steps of EM at once, where a model has them compiled; else None.
+
+        Bit for bit what its M-step and E-step give in turn; it ends before a step that collapses.
+        """
+        return None
 
     def log_prior(self, params: Any) -> float:
         """Log density of the declared prior, normalized; 0 for maximum likelihood."""

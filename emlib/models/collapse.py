@@ -27,6 +27,9 @@ NO_DIGITS = 1e-13
 UNRESOLVED = 1e-20
 """Pooled over between-component variance where doubles no longer tell the rows of one component."""
 
+BOUNDS = (EMPTY_SHARE, UNRESOLVED, DEGENERATE_RATIO, NO_DIGITS)
+"""As compiled M-steps take them."""
+
 
 def refuse_empty_component(counts: Array) -> None:
     """Raise ``Degenerate`` where a component has no rows left, ``counts`` (K,) being all theirs."""

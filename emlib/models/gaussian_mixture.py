@@ -13,14 +13,27 @@ from scipy.special import xlogy
 
 from emlib.data import Table
 from emlib.errors import InvalidData, require_count
-from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import (
+    Chunk,
+    Degenerate,
+    Diagnosis,
+    Model,
+    Posteriors,
+    Step,
+    is_unconstrained,
+)
 from emlib.models.checks import (
     refuse_constant,
     refuse_empty,
     refuse_few,
 )
-from emlib.models.collapse import check_collapse, eigenvalue_ratio, refuse_empty_component
-from emlib.models.covariance import COVARIANCES, ONE_COLUMN, Covariance
+from emlib.models.collapse import (
+    BOUNDS,
+    check_collapse,
+    eigenvalue_ratio,
+    refuse_empty_component,
+)
+from emlib.models.covariance import COVARIANCES, FULL, ONE_COLUMN, TIED, Covariance
 from emlib.models.matching import matched_distance
 from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
@@ -31,6 +44,10 @@ from emlib.models.sums import ComponentSums
 Array = NDArray[np.float64]
 
 SPURIOUS_RATIO = 1e-4
+
+CHUNKED = 8_000
+"""Rows times components up to which several steps go together: with more, what Python does between
+them is little beside the steps that the end of a climb may leave unused."""
 
 ALL = frozenset({"weights", "means", "covariances"})
 
@@ -119,6 +136,7 @@ class GaussianMixtureModel(Model):
     ) -> ComponentSums:
         from emlib.kernels.gaussian import dense_pass
         from emlib.kernels.gaussian_diagonal import diagonal_pass
+        from emlib.kernels.gaussian_em import logs
 
         view = (data.values, data.weights, data.order, data.groups,
                 data.columns_of_pattern, data.observed_counts)  # fmt: skip
@@ -126,11 +144,11 @@ class GaussianMixtureModel(Model):
         noise = posterior.uniforms(data.n)
         if self.structure.dense:
             factors = self._factor(params, data)
-            sums = dense_pass(*view, log(params.weights), means, *factors, posterior.beta, noise)
+            sums = dense_pass(*view, logs(params.weights), means, *factors, posterior.beta, noise)
         else:
             variances = self._variances(params)
             sums = diagonal_pass(
-                *view, log(params.weights), means, variances, posterior.beta, noise
+                *view, logs(params.weights), means, variances, posterior.beta, noise
             )
         counts, first, second, loglik, magnitude = sums
         magnitude += self.structure.rounding(counts, params.covariances)
@@ -144,6 +162,10 @@ class GaussianMixtureModel(Model):
     ) -> GaussianMixtureParams:
         free = ALL if free is None else free
         counts, prior = stats.counts, self._prior
+        if free == ALL and self._compiled:
+            found = self._dense_m_step(stats)
+            if found is not None:
+                return found
         refuse_empty_component(counts)
         weights = counts / counts.sum() if "weights" in free else params.weights
         means = params.means
@@ -162,6 +184,53 @@ class GaussianMixtureModel(Model):
             covariances = self.structure.m_step(counts, scatter, dof, params.covariances)
             check_collapse(self.structure, weights, covariances, means)
         return GaussianMixtureParams(weights, means, covariances)
+
+    def em_chunk(
+        self, params: GaussianMixtureParams, stats: ComponentSums, data: Table, n_steps: int
+    ) -> Chunk | None:
+        """Whole steps with free full or tied covariances; see ``Model.em_chunk``.
+
+        A subclass may have steps of its own, which these are not.
+        """
+        if not self._compiled or type(self) is not GaussianMixtureModel:
+            return None
+        from emlib.kernels.gaussian_em import dense_em
+
+        tied = self.structure is TIED
+        if data.n * self.n_components > CHUNKED:
+            n_steps = 1
+        done, weights, means, covariances, counts, first, second, logliks, magnitudes = dense_em(
+            data.values, data.weights, data.order, data.groups, data.columns_of_pattern,
+            data.observed_counts, *self._sums(stats), n_steps, tied, *BOUNDS,
+        )  # fmt: skip
+
+        def params_of(i: int) -> GaussianMixtureParams:
+            matrices = covariances[i, 0] if tied else covariances[i]
+            return GaussianMixtureParams(weights[i], means[i], matrices)
+
+        def stats_of(i: int) -> ComponentSums:
+            return ComponentSums(
+                counts[i], means[i], first[i], second[i], float(logliks[i]), float(magnitudes[i])
+            )
+
+        return Chunk(logliks[:done].tolist(), magnitudes[:done].tolist(), params_of, stats_of)
+
+    @property
+    def _compiled(self) -> bool:
+        return self.prior is None and self.structure in (FULL, TIED)
+
+    def _sums(self, stats: ComponentSums) -> tuple[Array, Array, Array, Array]:
+        return stats.counts, stats.reference, stats.first, stats.second
+
+    def _dense_m_step(self, stats: ComponentSums) -> GaussianMixtureParams | None:
+        """Free full or tied covariances; None where something collapsed, which then is named."""
+        from emlib.kernels.gaussian_em import SOUND, dense_m_step
+
+        tied = self.structure is TIED
+        weights, means, covariances, end = dense_m_step(*self._sums(stats), tied, *BOUNDS)
+        if end != SOUND:
+            return None
+        return GaussianMixtureParams(weights, means, covariances[0] if tied else covariances)
 
     def q(self, stats: ComponentSums, params: GaussianMixtureParams) -> float:
         """McLachlan and Peel (2000), equation 2.20, with expectations over missing cells too."""

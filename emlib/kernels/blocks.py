@@ -49,18 +49,25 @@ def dot(x, y, n):
 
 
 @njit(cache=True, fastmath={"contract"})
-def combine(scales, x, count, y, n):
-    """y = sum over the first ``count`` rows of ``x`` (count, B), each times its scale."""
+def combine(first, second, x, count, y, n):
+    """Rows 0 and 1 of ``y`` = sums over the first ``count`` rows of ``x``, each times its scale."""
     for i in range(n):
-        y[i] = 0.0
+        y[0, i] = 0.0
+        y[1, i] = 0.0
     b = 0
     while b + 4 <= count:
-        s0, s1, s2, s3 = scales[b], scales[b + 1], scales[b + 2], scales[b + 3]
+        f0, f1, f2, f3 = first[b], first[b + 1], first[b + 2], first[b + 3]
+        s0, s1, s2, s3 = second[b], second[b + 1], second[b + 2], second[b + 3]
         for i in range(n):
-            y[i] += s0 * x[b, i] + s1 * x[b + 1, i] + s2 * x[b + 2, i] + s3 * x[b + 3, i]
+            x0, x1, x2, x3 = x[b, i], x[b + 1, i], x[b + 2, i], x[b + 3, i]
+            y[0, i] += f0 * x0 + f1 * x1 + f2 * x2 + f3 * x3
+            y[1, i] += s0 * x0 + s1 * x1 + s2 * x2 + s3 * x3
         b += 4
     while b < count:
-        add_scaled(scales[b], x[b], y, n)
+        f0, s0 = first[b], second[b]
+        for i in range(n):
+            y[0, i] += f0 * x[b, i]
+            y[1, i] += s0 * x[b, i]
         b += 1
 
 
@@ -68,7 +75,8 @@ def combine(scales, x, count, y, n):
 def complete_rows(x, n, columns, m, mean, whiten, deviations, distances, z):
     """``gaussian.complete_row`` for a block of n rows ``x`` (d, B), in pattern order.
 
-    ``deviations`` (d, B) takes the completed rows minus ``mean``, ``distances`` (B,) z'z.
+    ``deviations`` (d, B) takes the completed rows minus ``mean``, ``distances`` (B,) z'z; ``z``
+    (2, B) is scratch.
     """
     d = mean.shape[0]
     distances[:n] = 0.0
@@ -78,45 +86,77 @@ def complete_rows(x, n, columns, m, mean, whiten, deviations, distances, z):
         centre = mean[columns[a]]
         for i in range(n):
             deviations[a, i] = x[a, i] - centre
-    for a in range(m):
-        combine(whiten[a], deviations, a + 1, z, n)
-        for i in range(n):
-            distances[i] += z[i] * z[i]
-        for u in range(m, d):
-            add_scaled(whiten[u, a], z, deviations[u], n)
+    for a in range(0, m, 2):
+        last = min(a + 1, m - 1)  # the same row twice where m is odd
+        combine(whiten[a], whiten[last], deviations, a + 1, z, n)
+        if last > a:
+            add_scaled(whiten[last, last], deviations[last], z[1], n)
+        for c in range(a, last + 1):
+            part = z[c - a]
+            for i in range(n):
+                distances[i] += part[i] * part[i]
+            for u in range(m, d):
+                add_scaled(whiten[u, c], part, deviations[u], n)
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
 def add_moments(shares, deviations, n, z, first, second):
     """Add the moments of n weighted rows to ``first`` (d,) and the lower half of ``second`` (d, d).
 
-    Returns the sum of ``shares``.  Summed in the order of the vector units.
+    Returns the sum of ``shares``; ``z`` (2, B) is scratch.  Summed in the order of the vector
+    units, two rows and four columns of ``second`` at a time.
     """
+    d = first.shape[0]
     count = 0.0
     for i in range(n):
         count += shares[i]
-    for a in range(first.shape[0]):
-        total = 0.0
+    for a in range(0, d, 2):
+        last = min(a + 1, d - 1)
+        total, other = 0.0, 0.0
         for i in range(n):
-            z[i] = shares[i] * deviations[a, i]
-            total += z[i]
+            z[0, i] = shares[i] * deviations[a, i]
+            z[1, i] = shares[i] * deviations[last, i]
+            total += z[0, i]
+            other += z[1, i]
         first[a] += total
         b = 0
         while b + 4 <= a + 1:
             t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
+            u0, u1, u2, u3 = 0.0, 0.0, 0.0, 0.0
             for i in range(n):
-                t0 += z[i] * deviations[b, i]
-                t1 += z[i] * deviations[b + 1, i]
-                t2 += z[i] * deviations[b + 2, i]
-                t3 += z[i] * deviations[b + 3, i]
+                z0, z1 = z[0, i], z[1, i]
+                d0, d1 = deviations[b, i], deviations[b + 1, i]
+                d2, d3 = deviations[b + 2, i], deviations[b + 3, i]
+                t0 += z0 * d0
+                t1 += z0 * d1
+                t2 += z0 * d2
+                t3 += z0 * d3
+                u0 += z1 * d0
+                u1 += z1 * d1
+                u2 += z1 * d2
+                u3 += z1 * d3
             second[a, b] += t0
             second[a, b + 1] += t1
             second[a, b + 2] += t2
             second[a, b + 3] += t3
+            if last > a:
+                second[last, b] += u0
+                second[last, b + 1] += u1
+                second[last, b + 2] += u2
+                second[last, b + 3] += u3
             b += 4
         while b <= a:
-            second[a, b] += dot(z, deviations[b], n)
+            t0, u0 = 0.0, 0.0
+            for i in range(n):
+                t0 += z[0, i] * deviations[b, i]
+                u0 += z[1, i] * deviations[b, i]
+            second[a, b] += t0
+            if last > a:
+                second[last, b] += u0
             b += 1
+        if last > a:
+            first[last] += other
+            second[last, last] += dot(z[1], deviations[last], n)
     return count
 
 

@@ -118,7 +118,7 @@ def dense_pass(
     block_uniforms = np.zeros(size if uniforms.shape[0] > 0 else 0)
     logliks = np.zeros(size)
     distances = np.zeros(size)
-    scratch = np.zeros(size)
+    scratch = np.zeros((2, size))
     for g in range(groups.shape[0]):
         if g > 0 and groups[g, 0] != groups[g - 1, 0]:
             loglik += chunk_loglik
@@ -148,7 +148,7 @@ def dense_pass(
                 )
                 for i in range(n):
                     joint[k, i] = log_weights[k] + log_norm[p, c] - 0.5 * distances[i]
-            divide_block(joint, n, block_weights, beta, block_uniforms, logliks, scratch)
+            divide_block(joint, n, block_weights, beta, block_uniforms, logliks, scratch[0])
             block_loglik, block_magnitude = weighted_sums(block_weights, logliks, n)
             chunk_loglik += block_loglik
             chunk_magnitude += block_magnitude

@@ -46,7 +46,7 @@ def dense_log_densities(
     x = np.zeros((d, size))
     deviations = np.zeros((d, size))
     distances = np.zeros(size)
-    scratch = np.zeros(size)
+    scratch = np.zeros((2, size))
     for g in range(groups.shape[0]):
         p = groups[g, 1]
         m = observed_counts[p]
@@ -84,7 +84,7 @@ def dense_sums(
     x = np.zeros((d, size))
     deviations = np.zeros((d, size))
     distances = np.zeros(size)
-    scratch = np.zeros(size)
+    scratch = np.zeros((2, size))
     for g in range(groups.shape[0]):
         p = groups[g, 1]
         m = observed_counts[p]

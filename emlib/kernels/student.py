@@ -73,7 +73,7 @@ def student_pass(
     block_weights = np.zeros(size)
     block_uniforms = np.zeros(size if uniforms.shape[0] > 0 else 0)
     logliks = np.zeros(size)
-    scratch = np.zeros(size)
+    scratch = np.zeros((2, size))
     for g in range(groups.shape[0]):
         if g > 0 and groups[g, 0] != groups[g - 1, 0]:
             loglik += chunk_loglik
@@ -106,7 +106,7 @@ def student_pass(
                 constant = log_weights[k] + log_norm[p, k]
                 for i in range(n):
                     joint[k, i] = constant - 0.5 * tail_distance(distances[k, i], m, tails[k])
-            divide_block(joint, n, block_weights, beta, block_uniforms, logliks, scratch)
+            divide_block(joint, n, block_weights, beta, block_uniforms, logliks, scratch[0])
             block_loglik, block_magnitude = weighted_sums(block_weights, logliks, n)
             chunk_loglik += block_loglik
             chunk_magnitude += block_magnitude
@@ -177,7 +177,7 @@ def tail_pass(
     deviations = np.zeros((d, size))
     distances = np.zeros((n_components, size))
     joint = np.zeros((size, n_components))
-    scratch = np.zeros(size)
+    scratch = np.zeros((2, size))
     pull = np.zeros(n_components)
     for g in range(groups.shape[0]):
         if g > 0 and groups[g, 0] != groups[g - 1, 0]:

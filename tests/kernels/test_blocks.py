@@ -72,7 +72,7 @@ def test_completed_rows_and_their_moments_are_those_of_the_conditional_normal(rn
     m = len(seen)
     whiten, _, _, _ = factor_patterns(covariance[None], columns[None], np.array([m]))
     x, deviations = np.zeros((d, WIDTH)), np.zeros((d, WIDTH))
-    distances, scratch = np.zeros(WIDTH), np.zeros(WIDTH)
+    distances, scratch = np.zeros(WIDTH), np.zeros((2, WIDTH))
     gather_rows(values, rows, columns, m, x)
     complete_rows(x, n, columns, m, mean, whiten[0, 0], deviations, distances, scratch)
 

@@ -124,7 +124,7 @@ def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it
 ) -> None:
     victim = Victim(
         tmp_path / "project",
-        datasets={"drawn": {**SLOW["datasets"]["drawn"], "n": 20_000}},
+        datasets={"drawn": {**SLOW["datasets"]["drawn"], "n": 80_000}},
         inits={"random": None},
         replicates=1,
         restarts=2,

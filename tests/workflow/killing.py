@@ -109,12 +109,6 @@ def below(pid: int, words: str) -> list[int]:
     return [one for one in descendants(pid) if words in table.get(one, (0, ""))[1]]
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def wait_until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     """What a condition gives once it is true."""
     end = time.monotonic() + seconds

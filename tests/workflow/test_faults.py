@@ -8,12 +8,9 @@ import pytest
 
 from emlib.study.files import read_table
 from tests.workflow.killing import (
-    SLOW,
     Victim,
     below,
-    cpu_seconds,
     kill,
-    processes,
     wait_until,
 )
 
@@ -119,38 +116,60 @@ def test_control_c_leaves_a_partial_report_and_the_next_run_finishes(
     assert victim.same_files() == undisturbed
 
 
+DEADLY = """
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from emlib.inits import INITS, Init
+
+
+@dataclass(frozen=True)
+class Deadly(Init):
+    name: ClassVar[str] = "deadly"
+    holes: ClassVar[str] = "native"
+    deterministic: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset({"classes"})
+
+    def __call__(self, model, data, rng):
+        if Path("armed").exists() and "emlib.study.worker" in sys.orig_argv:
+            with Path("deaths").open("a") as deaths:
+                deaths.write("one more\\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return INITS["random"]()(model, data, rng)
+"""
+"""An own init that kills its worker as long as a file tells it to."""
+
+
 def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it(
     tmp_path: Path,
 ) -> None:
     victim = Victim(
         tmp_path / "project",
-        datasets={"drawn": {**SLOW["datasets"]["drawn"], "n": 80_000}},
-        inits={"random": None},
+        plugins=["deadly.py"],
+        inits={"random": None, "deadly": None},
         replicates=1,
-        restarts=2,
+        restarts=1,
         block_size=1,
-        stopping={"tol": 0.0, "max_iter": 1500},
-        budget={"hard_seconds": 600},
-        reference={"starts": 1, "e_steps": 2},
+        reference={"starts": 1, "e_steps": 50},
     )
+    victim.write_text(DEADLY, "deadly.py")
+    victim.write_text("", "armed")
     fits = victim.paths.block("fits", "drawn", "mcar-0.2", "four", 0)
-    with victim.running(*ONLY_FITS) as snakemake:
-        wait_for_fits(victim)
-        (worker,) = below(snakemake.pid, WORKER)
-        half_of_the_first_fit = cpu_seconds(worker) / 2
-        kill(worker)
-        wait_until(lambda: worker not in processes())
-        (worker,) = wait_until(lambda: below(snakemake.pid, WORKER))
-        wait_until(lambda: cpu_seconds(worker) > half_of_the_first_fit)
-        kill(worker)
-        output, _ = snakemake.communicate(timeout=300)
-        assert snakemake.returncode == 0, output
+    first = victim.snakemake(*ONLY_FITS)
+    assert first.code == 0, first.output
     table = read_table(fits)
-    assert table.column("status").to_pylist() == ["max_iter", "lost"]
-    assert "SIGKILL" in table.column("message")[1].as_py()
+    assert table.column("init").to_pylist() == ["deadly", "random"]
+    assert table.column("status").to_pylist() == ["lost", "converged"]
+    assert "SIGKILL" in table.column("message")[0].as_py()
+    assert len((victim.root / "deaths").read_text().splitlines()) == 2
+    (victim.root / "armed").unlink()
     second = victim.snakemake(*ONLY_FITS)
     assert second.code == 0, second.output
-    assert read_table(fits).column("status").to_pylist() == ["max_iter", "max_iter"]
+    assert read_table(fits).column("status").to_pylist() == ["converged", "converged"]
     assert [event["computed"] for event in victim.events()] == [2, 1]
     assert victim.snakemake(*ONLY_FITS).code == 0
     assert len(victim.events()) == 2

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emlib.data.table import Table
 from emlib.errors import InvalidData
+from emlib.parallel import chunk_bounds
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,6 +52,11 @@ class Rows:
     codes: NDArray[np.int32]
     weights: Array
     sizes: tuple[int, ...]
+
+    @cached_property
+    def chunks(self) -> list[slice]:
+        """Rows chunk by chunk."""
+        return [slice(*ends) for ends in pairwise(chunk_bounds(len(self.codes)))]
 
     @cached_property
     def bundles(self) -> "Bundles":

@@ -103,6 +103,10 @@ class Intervals(Regression):
         """True for rows with a cell that is not missing and positive weight, shape (n,)."""
         return np.asarray((self.observed | self.censored).any(axis=1) & (self.weights > 0))
 
+    def exact_cells(self, rows: slice) -> NDArray[np.float64]:
+        values = self.values[rows]
+        return np.where(values == self.upper[rows], values, np.nan)
+
     @cached_property
     def nearest_values(self) -> NDArray[np.float64]:
         """Exact values, midpoints of intervals, limits of open ones, NaN else, shape (n, d)."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.data.table import CHUNK_ROWS, Table
+from emlib.data.table import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +32,14 @@ class Summary:
     columns_of_pattern: NDArray[np.int64]
     observed_counts: NDArray[np.int64]
 
+    @property
+    def chunks(self) -> list[NDArray[np.int64]]:
+        return [self.groups]
+
 
 def summarize(data: Table) -> Summary:
     """Replace the rows of every pattern that has more of them than observed columns and one."""
-    pattern = np.empty(data.n, dtype=np.int64)
-    lengths = data.groups[:, 3] - data.groups[:, 2]
-    pattern[data.order] = np.repeat(data.groups[:, 1], lengths)
+    pattern = data.pattern_of_row
     rows = np.flatnonzero(data.informative)
     rows = rows[np.argsort(pattern[rows], kind="stable")]
     n_patterns = len(data.patterns)
@@ -65,7 +67,7 @@ def summarize(data: Table) -> Summary:
     order = np.argsort(of_row, kind="stable").astype(np.int64)
     first = np.flatnonzero(np.diff(of_row[order], prepend=-1))
     last = np.append(first[1:], len(order))
-    groups = np.column_stack([first // CHUNK_ROWS, of_row[order][first], first, last])
+    groups = np.column_stack([np.zeros_like(first), of_row[order][first], first, last])
     return Summary(
         np.concatenate(values), np.concatenate(weights), np.concatenate(presence), order,
         np.ascontiguousarray(groups, dtype=np.int64), data.columns_of_pattern, data.observed_counts,

@@ -1,24 +1,28 @@
 """Table: independent rows with holes.
 
-Rows stay in chunks of fixed size in their own order; within a chunk they are grouped by pattern
-of observed cells, and one table of patterns lets all chunks share factorizations.  Nothing is
-ever filled in: a missing cell is NaN and no kernel reads it.
+Rows stay in chunks in their own order; within a chunk they are grouped by pattern of observed
+cells.  Nothing is ever filled in: a missing cell is NaN and no kernel reads it.  Nor are rows
+copied: beside an array of float64, which may be mapped from a file, a table takes a few numbers a
+row.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emlib.errors import InvalidData
+from emlib.parallel import chunk_bounds
 
 if TYPE_CHECKING:
     from emlib.data.summary import Summary
 
-CHUNK_ROWS = 1024
-"""Rows a chunk; part of the numerical definition, since it fixes the order of sums."""
+BLOCK_ROWS = 1 << 12
+"""Rows that NumPy works on at a time where all would take as much memory as the data."""
 
 LARGEST_VALUE = 1e150
 """Squares of larger values overflow double precision."""
@@ -73,17 +77,9 @@ class Table:
         x = np.ascontiguousarray(values, dtype=np.float64)
         if x.ndim != 2 or 0 in x.shape:
             raise InvalidData(f"data of shape {x.shape}: a table has rows and columns")
-        observed = ~np.isnan(x)
-        finite = np.where(observed, x, 0.0)
-        if np.abs(finite).max() > LARGEST_VALUE:
-            row, column = np.argwhere(np.abs(finite) > LARGEST_VALUE)[0]
-            raise InvalidData(
-                f"row {row}, column {column}: {float(x[row, column])!r} is not a finite number "
-                f"below {LARGEST_VALUE:g} in size (NaN marks a missing cell)"
-            )
         w = checked_weights(weights, len(x))
-        patterns, pattern_of_row = _distinct_patterns(observed)
-        order, groups = _group(pattern_of_row)
+        patterns, pattern_of_row = _distinct_patterns(x)
+        order, groups = _group(pattern_of_row, len(x))
         columns = np.argsort(~patterns, axis=1, kind="stable").astype(np.int64)
         counts = patterns.sum(axis=1).astype(np.int64)
         return cls(x, w, patterns, columns, counts, order, groups)
@@ -125,6 +121,11 @@ class Table:
         """All that a row holds, one line a row."""
         return np.column_stack([self.values, self.weights])
 
+    @property
+    def complete(self) -> bool:
+        """Whether no cell is missing."""
+        return bool(self.patterns.all())
+
     @cached_property
     def observed(self) -> NDArray[np.bool_]:
         """True where a cell is observed, shape (n, d)."""
@@ -133,7 +134,15 @@ class Table:
     @cached_property
     def informative(self) -> NDArray[np.bool_]:
         """True for rows with at least one observed cell and positive weight, shape (n,)."""
-        return np.asarray(self.observed.any(axis=1) & (self.weights > 0))
+        counted = self.weights > 0
+        if not self.observed_counts.all():
+            counted &= self.observed_counts[self.pattern_of_row] > 0
+        return counted
+
+    @cached_property
+    def chunks(self) -> list[NDArray[np.int64]]:
+        """``groups``, chunk by chunk."""
+        return np.split(self.groups, np.flatnonzero(np.diff(self.groups[:, 0])) + 1)
 
     @cached_property
     def pattern_of_row(self) -> NDArray[np.int64]:
@@ -145,25 +154,49 @@ class Table:
     @cached_property
     def total_weight(self) -> float:
         """Sum of the weights of the informative rows: the n of BIC."""
-        return float(self.weights[self.informative].sum())
+        return float(self.weights.sum(where=self.informative))
 
     @cached_property
     def column_moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Available-case mean and variance of each column, two arrays of shape (d,)."""
-        w = self.weights[:, None] * self.observed
-        total = w.sum(axis=0)
-        safe = np.where(total > 0, total, 1.0)
         origin = self.first_observed
-        deviation = np.where(self.observed, self.values - origin, 0.0)
-        shift = (w * deviation).sum(axis=0) / safe
-        residual = np.where(self.observed, deviation - shift, 0.0)
-        return origin + shift, (w * residual**2).sum(axis=0) / safe
+        total, shift = np.zeros(self.d), np.zeros(self.d)
+        for w, deviation in self._deviations(origin):
+            total += w.sum(axis=0)
+            shift += (w * deviation).sum(axis=0)
+        safe = np.where(total > 0, total, 1.0)
+        mean = origin + shift / safe
+        squares = np.zeros(self.d)
+        for w, deviation in self._deviations(mean):
+            squares += (w * deviation**2).sum(axis=0)
+        return mean, squares / safe
+
+    def exact_cells(self, rows: slice) -> NDArray[np.float64]:
+        """Values of some rows, NaN where a cell is not observed."""
+        return self.values[rows]
+
+    def _deviations(
+        self, centre: NDArray[np.float64]
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Cells' weights, and their deviations from ``centre`` (0 where missing), by blocks."""
+        for rows in row_blocks(self.n):
+            deviation = self.exact_cells(rows) - centre
+            seen = ~np.isnan(deviation)
+            deviation[~seen] = 0.0
+            yield self.weights[rows, None] * seen, deviation
 
     @cached_property
     def first_observed(self) -> NDArray[np.float64]:
         """The first observed value of each column (0 where there is none), shape (d,)."""
-        first = self.observed.argmax(axis=0)
-        return np.nan_to_num(self.values[first, np.arange(self.d)], nan=0.0)
+        found = np.full(self.d, np.nan)
+        for rows in row_blocks(self.n):
+            lacking = np.flatnonzero(np.isnan(found))
+            if not len(lacking):
+                break
+            cells = self.exact_cells(rows)[:, lacking]
+            first = (~np.isnan(cells)).argmax(axis=0)
+            found[lacking] = cells[first, np.arange(len(lacking))]
+        return np.nan_to_num(found, nan=0.0)
 
     @cached_property
     def canonical_order(self) -> NDArray[np.int64]:
@@ -199,26 +232,59 @@ def checked_weights(weights: ArrayLike | None, n: int, unit: str = "row") -> NDA
     return w
 
 
+def row_blocks(n: int) -> list[slice]:
+    """Rows by blocks that take little memory."""
+    return [slice(first, min(first + BLOCK_ROWS, n)) for first in range(0, n, BLOCK_ROWS)]
+
+
 def _distinct_patterns(
-    observed: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Distinct rows of ``observed`` in a canonical order, and each row's pattern number."""
-    if observed.all():
-        return observed[:1].copy(), np.zeros(len(observed), dtype=np.int64)
-    packed = np.packbits(observed, axis=1)
-    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return observed[first], inverse.astype(np.int64)
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.bool_], NDArray[np.int64] | None]:
+    """Distinct patterns of observed cells in a canonical order, and each row's pattern number,
+    None where all cells are observed; every cell is looked at once, and its size checked."""
+    n, d = values.shape
+    keys: NDArray[np.uint8] | None = None
+    for rows in row_blocks(n):
+        cells = values[rows]
+        missing = np.isnan(cells)
+        too_large = np.abs(cells) > LARGEST_VALUE
+        if too_large.any():
+            row, column = np.argwhere(too_large)[0]
+            raise InvalidData(
+                f"row {rows.start + row}, column {column}: {float(cells[row, column])!r} is not a "
+                f"finite number below {LARGEST_VALUE:g} in size (NaN marks a missing cell)"
+            )
+        if missing.any():
+            if keys is None:
+                keys = np.zeros((n, -(-d // 8)), dtype=np.uint8)
+                keys[: rows.start] = np.packbits(np.ones(d, dtype=bool))
+            keys[rows] = np.packbits(~missing, axis=1)
+        elif keys is not None:
+            keys[rows] = np.packbits(np.ones(d, dtype=bool))
+    if keys is None:
+        return np.ones((1, d), dtype=bool), None
+    whole = keys.view(np.dtype((np.void, keys.shape[1]))).ravel()
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    patterns = np.unpackbits(keys[first], axis=1, count=d).astype(bool)
+    return patterns, inverse.astype(np.int64)
 
 
-def _group(pattern_of_row: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _group(
+    pattern_of_row: NDArray[np.int64] | None, n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Order rows by (chunk, pattern, row) and list the runs."""
-    n = len(pattern_of_row)
-    chunk = np.arange(n) // CHUNK_ROWS
-    order = np.lexsort((pattern_of_row, chunk)).astype(np.int64)
-    sorted_chunk, sorted_pattern = chunk[order], pattern_of_row[order]
-    changes = (np.diff(sorted_chunk) != 0) | (np.diff(sorted_pattern) != 0)
-    first = np.concatenate([[0], np.flatnonzero(changes) + 1])
-    last = np.concatenate([first[1:], [n]])
-    groups = np.column_stack([sorted_chunk[first], sorted_pattern[first], first, last])
-    return order, np.ascontiguousarray(groups, dtype=np.int64)
+    order = np.arange(n)
+    bounds = chunk_bounds(n)
+    groups = []
+    for chunk, (begin, end) in enumerate(pairwise(bounds)):
+        if pattern_of_row is None:
+            groups.append([[chunk, 0, begin, end]])
+            continue
+        inside = begin + np.argsort(pattern_of_row[begin:end], kind="stable")
+        order[begin:end] = inside
+        pattern = pattern_of_row[inside]
+        first = np.concatenate([[0], np.flatnonzero(np.diff(pattern)) + 1])
+        last = np.append(first[1:], end - begin)
+        lines = [np.full(len(first), chunk), pattern[first], begin + first, begin + last]
+        groups.append(np.column_stack(lines))
+    return order, np.ascontiguousarray(np.concatenate(groups), dtype=np.int64)

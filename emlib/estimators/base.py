@@ -6,6 +6,7 @@ Constructor parameters are dataclass fields, so each is written once.
 import math
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
@@ -29,9 +30,16 @@ from emlib.inference import (
 from emlib.inits import Given, Init
 from emlib.models import Degenerate, Model
 from emlib.models.base import Posteriors
+from emlib.parallel import threads
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="EMEstimator")
+
+Measured = tuple[float, float, Callable[[], float]]
+"""Total loglik, total weight, and the classification entropy when it is asked for."""
+
+SHOWN_UNITS = 1000
+"""Units that a start is made of where only the shapes of its arrays matter."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,9 @@ class EMEstimator(BaseEstimator):
         total and not per row; 0 runs all of ``max_iter``.
     max_iter : int, default=1000
     random_state : int, Generator, RandomState or None, default=None
+    n_threads : int, default=1
+        Threads that share the rows of an E-step, in chunks of up to 32,768; the result does not
+        depend on it.  Sequences are not shared.
 
     Attributes
     ----------
@@ -93,6 +104,7 @@ class EMEstimator(BaseEstimator):
     tol: float = 1e-3
     max_iter: int = 1000
     random_state: Any = None
+    n_threads: int = 1
 
     _fitted_names: ClassVar[dict[str, str]] = {}
     """Attribute of each array of the parameters' record, where it is not name + underscore."""
@@ -121,11 +133,13 @@ class EMEstimator(BaseEstimator):
 
     def _fit(self: Self, data: Any) -> Self:
         model = self._make_model().prepare(data)
-        best = self._climb_all(model, data, self._init(model, data))
+        with threads(self.n_threads):
+            best = self._climb_all(model, data, self._init(model, data))
         self._model, self._data = model, data
         self.n_parameters_ = model.n_parameters(data)
+        self._total_weight: float = data.total_weight
+        self._fitted_entropy: float | None = None
         self._publish(best.params)
-        self._fitted = (self.loglik_, *self._measure(data)[1:])
         return self
 
     def _publish(self, params: Any) -> None:
@@ -150,8 +164,8 @@ class EMEstimator(BaseEstimator):
 
     def _any_start(self, model: Model, data: Any) -> Any:
         """Parameters that show which arrays the family has, and of which shapes."""
-        even = np.full((data.n, model.n_components), 1.0 / model.n_components)
-        return model.start(data, even)
+        few = data.part(np.flatnonzero(data.unit_weights > 0)[:SHOWN_UNITS])
+        return model.start(few, np.full((few.n, model.n_components), 1.0 / model.n_components))
 
     def _climb_all(self, model: Model, data: Any, init: Init) -> Climb:
         """Climb from every start and keep the best; sets the attributes all families share.
@@ -306,28 +320,39 @@ class EMEstimator(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        if "_data" in state:
+        if state.get("_data") is not None:
+            if hasattr(self, "icl"):
+                state["_fitted_entropy"] = self._entropy()
             state["_data"] = None
         return state
 
-    def _measured(self, data: Any = None) -> tuple[float, float, float]:
+    def _measured(self, data: Any = None) -> Measured:
         """Total loglik, total weight and classification entropy; of the fitted data by default."""
         self._check_fitted()
-        return self._fitted if data is None else self._measure(data)
-
-    def _measure(self, data: Any) -> tuple[float, float, float]:
-        posterior: Posteriors = self._model.posterior(self.params_, data)
-        entropy = 0.0
-        if posterior.responsibilities is not None:
-            r = posterior.responsibilities
-            entropies = -(r * np.log(np.where(r > 0, r, 1.0))).sum(axis=1)
-            entropy = float((data.weights * data.informative) @ entropies)
+        if data is None:
+            return self.loglik_, self._total_weight, self._entropy
+        posterior = self._model.posterior(self.params_, data)
         live = data.unit_weights > 0  # a unit that does not count may be impossible
         loglik = float(data.unit_weights[live] @ posterior.loglik[live])
-        return loglik, data.total_weight, entropy
+        return loglik, data.total_weight, lambda: _entropy_of(posterior, data)
+
+    def _entropy(self) -> float:
+        """Classification entropy of the fitted data; a pass over them, so only when asked for."""
+        if self._fitted_entropy is None:
+            posterior = self._model.posterior(self.params_, self._data)
+            self._fitted_entropy = _entropy_of(posterior, self._data)
+        return self._fitted_entropy
 
     def _check_fitted(self) -> None:
         check_is_fitted(self, "params_")
+
+
+def _entropy_of(posterior: Posteriors, data: Any) -> float:
+    r = posterior.responsibilities
+    if r is None:
+        return 0.0
+    entropies = -(r * np.log(np.where(r > 0, r, 1.0))).sum(axis=1)
+    return float((data.weights * data.informative) @ entropies)
 
 
 def _rank(end: Climb) -> tuple[bool, bool, float]:

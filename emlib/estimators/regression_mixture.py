@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
 )
 
 from emlib.data import Regression
-from emlib.estimators.base import EMEstimator
+from emlib.estimators.base import EMEstimator, Measured
 from emlib.estimators.starting import entropy
 from emlib.estimators.student_mixture import check_starting_dofs
 from emlib.inference import StandardErrors
@@ -210,7 +210,7 @@ class RegressionMixture(DensityMixin, EMEstimator):
 
     def icl(self, X: ArrayLike | None = None, y: ArrayLike | None = None) -> float:
         """BIC plus twice the entropy of the classification (Biernacki et al. 2000)."""
-        return self.bic(X, y) + 2.0 * self._measured_on(X, y)[2]
+        return self.bic(X, y) + 2.0 * self._measured_on(X, y)[2]()
 
     def standard_errors(
         self, method: str = "information", n_resamples: int = 200
@@ -303,7 +303,7 @@ class RegressionMixture(DensityMixin, EMEstimator):
         self._check_fitted()
         return self._model.posterior(self.params_, self._view(X, y, reset=False))
 
-    def _measured_on(self, X: ArrayLike | None, y: ArrayLike | None) -> tuple[float, float, float]:
+    def _measured_on(self, X: ArrayLike | None, y: ArrayLike | None) -> Measured:
         self._check_fitted()
         if X is not None:
             _require_responses(y)

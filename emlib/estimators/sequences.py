@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 
 from emlib.data import Sequences
-from emlib.estimators.base import EMEstimator
+from emlib.estimators.base import EMEstimator, Measured
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="SequenceEstimator")
@@ -65,9 +65,7 @@ class SequenceEstimator(EMEstimator):
         loglik, total_weight, _ = self._measured_on(X, lengths)
         return -2.0 * loglik + self.n_parameters_ * float(np.log(total_weight))
 
-    def _measured_on(
-        self, X: ArrayLike | None, lengths: ArrayLike | None
-    ) -> tuple[float, float, float]:
+    def _measured_on(self, X: ArrayLike | None, lengths: ArrayLike | None) -> Measured:
         self._check_fitted()
         return self._measured(None if X is None else self._view(X, lengths))
 

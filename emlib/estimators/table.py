@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from emlib.estimators.base import EMEstimator
+from emlib.data.mapped import is_dataset, mapped
+from emlib.estimators.base import EMEstimator, Measured
 from emlib.models.base import Posteriors
 
 Array = NDArray[np.float64]
@@ -33,7 +34,9 @@ class TableEstimator(DensityMixin, EMEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN marks a missing cell.
+            NaN marks a missing cell.  Data larger than memory are a memory-mapped array of
+            float64, which is read in its place, or a ``pyarrow.dataset.Dataset`` of columns of
+            numbers (Parquet files, say), which is copied once to a temporary file.
         y : ignored
         sample_weight : array-like of shape (n_samples,), optional
             An integer weight equals that many copies of the row.
@@ -102,6 +105,7 @@ class TableEstimator(DensityMixin, EMEstimator):
         self, X: ArrayLike, reset: bool, sample_weight: ArrayLike | None = None, **extras: Any
     ) -> Any:
         self._check_extras(extras)
+        X = mapped(X) if is_dataset(X) else X
         X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -119,7 +123,7 @@ class TableEstimator(DensityMixin, EMEstimator):
         self._check_fitted()
         return self._model.posterior(self.params_, self._view(X, reset=False, **extras))
 
-    def _measured_on(self, X: ArrayLike | None, **extras: Any) -> tuple[float, float, float]:
+    def _measured_on(self, X: ArrayLike | None, **extras: Any) -> Measured:
         self._check_fitted()
         return self._measured(None if X is None else self._view(X, reset=False, **extras))
 
@@ -145,7 +149,7 @@ class ClassMethods:
         """BIC plus twice the entropy of the classification (Biernacki et al. 2000)."""
         loglik, total_weight, entropy = self._measured_on(X)  # type: ignore[attr-defined]
         penalty = self.n_parameters_ * float(np.log(total_weight))  # type: ignore[attr-defined]
-        return -2.0 * loglik + penalty + 2.0 * entropy
+        return -2.0 * loglik + penalty + 2.0 * entropy()
 
 
 class FactorMethods(ClassNamePrefixFeaturesOutMixin, TransformerMixin):

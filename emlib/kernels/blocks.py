@@ -1,10 +1,12 @@
 """Compiled parts that Gaussian passes share: blocks of rows, one column after the other.
 
 Rows of one pattern go through in blocks that stay in cache, columns in pattern order, so that every
-inner loop runs over neighbouring numbers.  Four columns go together: sums then stay in registers.
+inner loop runs over neighbouring numbers.
 """
 
 from numba import njit
+
+from emlib.kernels.lanes import LANES, add, add_product, load, multiply, spread, store, total
 
 BLOCK_ROWS = 248
 """Most rows of a block; part of the order of sums.  An odd number of cache lines, so that the
@@ -33,6 +35,15 @@ def gather_rows(values, rows, columns, m, x):
 
 
 @njit(cache=True)
+def gather_weights(weights, rows, block_weights):
+    """The weights of some rows, and 0 up to the next multiple of ``LANES``."""
+    n = rows.shape[0]
+    for i in range(n):
+        block_weights[i] = weights[rows[i]]
+    block_weights[n : n + LANES] = 0.0
+
+
+@njit(cache=True)
 def add_scaled(scale, x, y, n):
     """y += scale * x on the first n entries."""
     for i in range(n):
@@ -48,116 +59,85 @@ def dot(x, y, n):
     return total
 
 
-@njit(cache=True, fastmath={"contract"})
-def combine(first, second, x, count, y, n):
-    """Rows 0 and 1 of ``y`` = sums over the first ``count`` rows of ``x``, each times its scale."""
-    for i in range(n):
-        y[0, i] = 0.0
-        y[1, i] = 0.0
-    b = 0
-    while b + 4 <= count:
-        f0, f1, f2, f3 = first[b], first[b + 1], first[b + 2], first[b + 3]
-        s0, s1, s2, s3 = second[b], second[b + 1], second[b + 2], second[b + 3]
-        for i in range(n):
-            x0, x1, x2, x3 = x[b, i], x[b + 1, i], x[b + 2, i], x[b + 3, i]
-            y[0, i] += f0 * x0 + f1 * x1 + f2 * x2 + f3 * x3
-            y[1, i] += s0 * x0 + s1 * x1 + s2 * x2 + s3 * x3
-        b += 4
-    while b < count:
-        f0, s0 = first[b], second[b]
-        for i in range(n):
-            y[0, i] += f0 * x[b, i]
-            y[1, i] += s0 * x[b, i]
-        b += 1
-
-
 @njit(cache=True)
-def complete_rows(x, n, columns, m, mean, whiten, deviations, distances, z):
-    """``gaussian.complete_row`` for a block of n rows ``x`` (d, B), in pattern order.
+def whiten_rows(x, n, columns, m, mean, whiten, deviations, distances):
+    """Deviations of n rows ``x`` (d, B), in pattern order, and their squared lengths whitened.
 
-    ``deviations`` (d, B) takes the completed rows minus ``mean``, ``distances`` (B,) z'z; ``z``
-    (2, B) is scratch.
+    The first m lines of ``deviations`` (d, B) take the observed cells minus ``mean``,
+    ``distances`` (B,) the squared length of L^-1 times them.  L^-1 is lower triangular in
+    ``whiten``, with zeros above.  Four of its rows go together: their sums stay in registers.
     """
-    d = mean.shape[0]
-    distances[:n] = 0.0
-    for a in range(m, d):
-        deviations[a, :n] = 0.0
+    width = deviations.shape[1]
     for a in range(m):
         centre = mean[columns[a]]
         for i in range(n):
             deviations[a, i] = x[a, i] - centre
+    for place in range(0, n, LANES):
+        distance = spread(0.0)
+        a = 0
+        while a + 4 <= m:
+            z0, z1, z2, z3 = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+            for b in range(a + 4):
+                part = load(deviations, b * width + place)
+                z0 = add_product(spread(whiten[a, b]), part, z0)
+                z1 = add_product(spread(whiten[a + 1, b]), part, z1)
+                z2 = add_product(spread(whiten[a + 2, b]), part, z2)
+                z3 = add_product(spread(whiten[a + 3, b]), part, z3)
+            distance = add_product(z0, z0, distance)
+            distance = add_product(z1, z1, distance)
+            distance = add_product(z2, z2, distance)
+            distance = add_product(z3, z3, distance)
+            a += 4
+        while a < m:
+            z0 = spread(0.0)
+            for b in range(a + 1):
+                z0 = add_product(spread(whiten[a, b]), load(deviations, b * width + place), z0)
+            distance = add_product(z0, z0, distance)
+            a += 1
+        store(distances, place, distance)
+
+
+@njit(cache=True)
+def add_moments(shares, deviations, n, m, z, first, second):
+    """Add the moments of n weighted rows, the first m columns of them, to ``first`` (d,) and the
+    lower half of ``second`` (d, d).
+
+    ``shares`` are 0 from n to the next multiple of ``LANES``; ``z`` (2, B) is scratch.  Returns
+    the sum of the shares.  Two rows and two columns of ``second`` go together.
+    """
+    width = deviations.shape[1]
+    count = spread(0.0)
+    for place in range(0, n, LANES):
+        count = add(count, load(shares, place))
     for a in range(0, m, 2):
         last = min(a + 1, m - 1)  # the same row twice where m is odd
-        combine(whiten[a], whiten[last], deviations, a + 1, z, n)
+        t0, t1 = spread(0.0), spread(0.0)
+        for place in range(0, n, LANES):
+            share = load(shares, place)
+            z0 = multiply(share, load(deviations, a * width + place))
+            z1 = multiply(share, load(deviations, last * width + place))
+            store(z, place, z0)
+            store(z, width + place, z1)
+            t0, t1 = add(t0, z0), add(t1, z1)
+        first[a] += total(t0)
         if last > a:
-            add_scaled(whiten[last, last], deviations[last], z[1], n)
-        for c in range(a, last + 1):
-            part = z[c - a]
-            for i in range(n):
-                distances[i] += part[i] * part[i]
-            for u in range(m, d):
-                add_scaled(whiten[u, c], part, deviations[u], n)
-
-
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def add_moments(shares, deviations, n, z, first, second):
-    """Add the moments of n weighted rows to ``first`` (d,) and the lower half of ``second`` (d, d).
-
-    Returns the sum of ``shares``; ``z`` (2, B) is scratch.  Summed in the order of the vector
-    units, two rows and four columns of ``second`` at a time.
-    """
-    d = first.shape[0]
-    count = 0.0
-    for i in range(n):
-        count += shares[i]
-    for a in range(0, d, 2):
-        last = min(a + 1, d - 1)
-        total, other = 0.0, 0.0
-        for i in range(n):
-            z[0, i] = shares[i] * deviations[a, i]
-            z[1, i] = shares[i] * deviations[last, i]
-            total += z[0, i]
-            other += z[1, i]
-        first[a] += total
-        b = 0
-        while b + 4 <= a + 1:
-            t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
-            u0, u1, u2, u3 = 0.0, 0.0, 0.0, 0.0
-            for i in range(n):
-                z0, z1 = z[0, i], z[1, i]
-                d0, d1 = deviations[b, i], deviations[b + 1, i]
-                d2, d3 = deviations[b + 2, i], deviations[b + 3, i]
-                t0 += z0 * d0
-                t1 += z0 * d1
-                t2 += z0 * d2
-                t3 += z0 * d3
-                u0 += z1 * d0
-                u1 += z1 * d1
-                u2 += z1 * d2
-                u3 += z1 * d3
-            second[a, b] += t0
-            second[a, b + 1] += t1
-            second[a, b + 2] += t2
-            second[a, b + 3] += t3
+            first[last] += total(t1)
+        for b in range(0, last + 1, 2):
+            c = min(b + 1, m - 1)
+            ab, ac, lb, lc = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+            for place in range(0, n, LANES):
+                z0, z1 = load(z, place), load(z, width + place)
+                d0 = load(deviations, b * width + place)
+                d1 = load(deviations, c * width + place)
+                ab, ac = add_product(z0, d0, ab), add_product(z0, d1, ac)
+                lb, lc = add_product(z1, d0, lb), add_product(z1, d1, lc)
+            second[a, b] += total(ab)
+            if b < c <= a:
+                second[a, c] += total(ac)
             if last > a:
-                second[last, b] += u0
-                second[last, b + 1] += u1
-                second[last, b + 2] += u2
-                second[last, b + 3] += u3
-            b += 4
-        while b <= a:
-            t0, u0 = 0.0, 0.0
-            for i in range(n):
-                t0 += z[0, i] * deviations[b, i]
-                u0 += z[1, i] * deviations[b, i]
-            second[a, b] += t0
-            if last > a:
-                second[last, b] += u0
-            b += 1
-        if last > a:
-            first[last] += other
-            second[last, last] += dot(z[1], deviations[last], n)
-    return count
+                second[last, b] += total(lb)
+                second[last, c] += total(lc)
+    return total(count)
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
@@ -172,19 +152,38 @@ def weighted_sums(weights, logliks, n):
 
 
 @njit(cache=True)
-def add_completed(count, group_first, group_second, conditional, columns, m, first, second):
-    """Add a pattern's sums, in pattern order, to ``first`` (d,) and the lower half of ``second``.
+def add_completed(
+    count, group_first, group_second, whiten, conditional, columns, m, cross, first, second
+):
+    """Add the sums of a pattern's completed rows to ``first`` and the lower half of ``second``.
 
-    Every row's missing cells add their conditional scatter.
+    A completed row is linear in its observed cells, so the sums over these, in pattern order, say
+    all; the missing cells of ``count`` rows add their conditional scatter.  ``whiten`` and
+    ``conditional`` are those of ``gaussian.factor_pattern``; ``cross`` (d, d) is scratch.
     """
     d = first.shape[0]
-    for a in range(d):
+    for a in range(m):
         first[columns[a]] += group_first[a]
         for b in range(a + 1):
-            total = group_second[a, b]
-            if b >= m:
-                total += count * conditional[a - m, b - m]
-            second[max(columns[a], columns[b]), min(columns[a], columns[b])] += total
+            second[columns[a], columns[b]] += group_second[a, b]
+            group_second[b, a] = group_second[a, b]
+    for u in range(m, d):
+        line = cross[u]
+        line[:m] = 0.0
+        shift = 0.0
+        for b in range(m):
+            slope = whiten[u, b]
+            shift += slope * group_first[b]
+            for a in range(m):
+                line[a] += slope * group_second[b, a]
+        first[columns[u]] += shift
+        for a in range(m):
+            second[max(columns[u], columns[a]), min(columns[u], columns[a])] += line[a]
+        for v in range(m, u + 1):
+            total = count * conditional[u - m, v - m]
+            for a in range(m):
+                total += whiten[v, a] * line[a]
+            second[columns[u], columns[v]] += total
 
 
 @njit(cache=True)

@@ -37,7 +37,7 @@ def sum_lines(codes, i, table, first, result):
         result[k] = a
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def level_pass(codes, members, weights, log_weights, table, beta, uniforms):
     """One E-step of categorical columns, some of which are told by their joint levels.
 
@@ -145,7 +145,7 @@ def add_counts(values, log_weights, rates, log_rates, log_joint):
                 log_joint[k] -= rates[j, k]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def count_pass(values, log_factorials, weights, log_weights, rates, log_rates, beta, uniforms):
     """One E-step of Poisson columns.
 

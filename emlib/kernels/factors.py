@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numba import njit
 
-from emlib.kernels.blocks import add_scaled, dot
+from emlib.kernels.blocks import BLOCK_ROWS, add_scaled, dot
 from emlib.kernels.gaussian import LOG_2PI
 from emlib.kernels.posterior import divide_row
 
@@ -93,7 +93,7 @@ def score_row(row, columns, m, presence, mean, noise, compact, gain, score, resi
     return distance
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def factor_pass(
     values, weights, presence, order, groups, columns_of_pattern, observed_counts,
     log_weights, means, loadings, noise, beta, uniforms,
@@ -112,7 +112,7 @@ def factor_pass(
     gram = np.zeros((n_components, d, q + 1, q + 1))
     cross = np.zeros((n_components, d, q + 1))
     squares = np.zeros((n_components, d))
-    loglik, magnitude, chunk_loglik, chunk_magnitude = 0.0, 0.0, 0.0, 0.0
+    loglik, magnitude, part, part_magnitude = 0.0, 0.0, 0.0, 0.0
     compact = np.zeros((n_components, q, d))
     gain = np.zeros((n_components, q, d))
     lower = np.zeros((q, q))
@@ -125,10 +125,6 @@ def factor_pass(
     group_cross = np.zeros((n_components, q + 1, d))
     group_squares = np.zeros((n_components, d))
     for g in range(groups.shape[0]):
-        if g > 0 and groups[g, 0] != groups[g - 1, 0]:
-            loglik += chunk_loglik
-            magnitude += chunk_magnitude
-            chunk_loglik, chunk_magnitude = 0.0, 0.0
         p = groups[g, 1]
         m = observed_counts[p]
         if m == 0:
@@ -142,6 +138,10 @@ def factor_pass(
         group_cross[:] = 0.0
         group_squares[:] = 0.0
         for position in range(groups[g, 2], groups[g, 3]):
+            if position % BLOCK_ROWS == 0:
+                loglik += part
+                magnitude += part_magnitude
+                part, part_magnitude = 0.0, 0.0
             i = order[position]
             here, weight = presence[i], weights[i]
             for k in range(n_components):
@@ -152,8 +152,8 @@ def factor_pass(
                 joint[k] = here * log_norm[k] - 0.5 * distance
             uniform = uniforms[i] if uniforms.shape[0] > 0 else -1.0
             row_loglik = divide_row(joint, beta, uniform, joint)
-            chunk_loglik += weight * row_loglik
-            chunk_magnitude += weight * abs(row_loglik)
+            part += weight * row_loglik
+            part_magnitude += weight * abs(row_loglik)
             for k in range(n_components):
                 share = weight * joint[k]
                 if share == 0.0:
@@ -188,7 +188,7 @@ def factor_pass(
             for a in range(q + 1):
                 for b in range(a):
                     gram[k, c, b, a] = gram[k, c, a, b]
-    return shares, gram, cross, squares, loglik + chunk_loglik, magnitude + chunk_magnitude
+    return shares, gram, cross, squares, loglik + part, magnitude + part_magnitude
 
 
 @njit(cache=True)

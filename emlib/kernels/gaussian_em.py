@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from emlib.kernels.collapse import all_have_size
-from emlib.kernels.gaussian import dense_pass, factor_patterns
+from emlib.kernels.gaussian import dense_pass
 
 SOUND, EMPTY, COLLAPSED = 0, 1, 2
 """How an M-step ends: parameters, a component without rows, one without size."""
@@ -117,15 +117,12 @@ def dense_em(
         )
         if end != SOUND:
             break
-        whiten, conditional, log_norm, singular = factor_patterns(
-            covariances, columns_of_pattern, observed_counts
-        )
+        counts, first, second, loglik, magnitude, singular = dense_pass(
+            values, row_weights, order, groups, columns_of_pattern, observed_counts,
+            logs(weights), means, covariances, 1.0, uniforms,
+        )  # fmt: skip
         if singular >= 0:
             break
-        counts, first, second, loglik, magnitude = dense_pass(
-            values, row_weights, order, groups, columns_of_pattern, observed_counts,
-            logs(weights), means, whiten, conditional, log_norm, 1.0, uniforms,
-        )  # fmt: skip
         reference = means
         all_weights[done], all_means[done], all_covariances[done] = weights, means, covariances
         all_counts[done], all_first[done], all_second[done] = counts, first, second

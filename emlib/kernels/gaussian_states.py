@@ -13,9 +13,9 @@ from emlib.kernels.blocks import (
     add_completed,
     add_moments,
     block_rows,
-    complete_rows,
     gather_rows,
     mirror,
+    whiten_rows,
 )
 from emlib.kernels.gaussian import LOG_2PI, complete_row
 from emlib.kernels.lanes import (
@@ -46,7 +46,6 @@ def dense_log_densities(
     x = np.zeros((d, size))
     deviations = np.zeros((d, size))
     distances = np.zeros(size)
-    scratch = np.zeros((2, size))
     for g in range(groups.shape[0]):
         p = groups[g, 1]
         m = observed_counts[p]
@@ -56,9 +55,9 @@ def dense_log_densities(
             gather_rows(values, rows, columns, m, x)
             for k in range(n_components):
                 c = 0 if tied else k
-                complete_rows(
+                whiten_rows(
                     x, rows.shape[0], columns, m, means[k], whiten[p, c],
-                    deviations, distances, scratch,
+                    deviations, distances,
                 )  # fmt: skip
                 for i in range(rows.shape[0]):
                     out[rows[i], k] = log_norm[p, c] - 0.5 * distances[i]
@@ -80,6 +79,7 @@ def dense_sums(
     group_counts = np.zeros(n_components)
     group_first = np.zeros((n_components, d))
     group_second = np.zeros((n_components, d, d))
+    square = np.zeros((d, d))
     size = block_rows(d)
     x = np.zeros((d, size))
     deviations = np.zeros((d, size))
@@ -99,20 +99,22 @@ def dense_sums(
             n = rows.shape[0]
             gather_rows(values, rows, columns, m, x)
             for k in range(n_components):
-                complete_rows(
+                whiten_rows(
                     x, n, columns, m, means[k], whiten[p, 0 if tied else k],
-                    deviations, distances, scratch,
+                    deviations, distances,
                 )  # fmt: skip
                 for i in range(n):
                     distances[i] = shares[rows[i], k]
+                distances[n : n + LANES] = 0.0
                 group_counts[k] += add_moments(
-                    distances, deviations, n, scratch, group_first[k], group_second[k]
+                    distances, deviations, n, m, scratch, group_first[k], group_second[k]
                 )
         for k in range(n_components):
             counts[k] += group_counts[k]
+            c = 0 if tied else k
             add_completed(
                 group_counts[k], group_first[k], group_second[k],
-                conditional[p, 0 if tied else k], columns, m, first[k], second[k],
+                whiten[p, c], conditional[p, c], columns, m, square, first[k], second[k],
             )  # fmt: skip
     mirror(second)
     return counts, first, second

@@ -102,7 +102,7 @@ def _elementwise(name):
     return operation
 
 
-add, subtract, multiply = (_elementwise(name) for name in ("fadd", "fsub", "fmul"))
+add, subtract, multiply, divide = (_elementwise(name) for name in ("fadd", "fsub", "fmul", "fdiv"))
 
 
 @intrinsic
@@ -170,6 +170,34 @@ def _power_of_two(typing, shifted):
     return LANES_TYPE(LANES_TYPE), generate
 
 
+def _bits(change):
+    """Numbers whose bits are those of others, changed."""
+
+    @intrinsic
+    def changed(typing, value):
+        def generate(context, builder, signature, arguments):
+            bits = change(builder, builder.bitcast(arguments[0], _INTEGERS))
+            return builder.bitcast(bits, _VECTOR)
+
+        return LANES_TYPE(LANES_TYPE), generate
+
+    return changed
+
+
+def _same(number):
+    return ir.Constant(_INTEGERS, [number] * LANES)
+
+
+_exponent = _bits(
+    lambda builder, bits: builder.or_(builder.lshr(bits, _same(52)), _same(1075 << 52))
+)
+"""2 to the 52 plus the biased exponent of a positive number."""
+
+_mantissa = _bits(
+    lambda builder, bits: builder.or_(builder.and_(bits, _same((1 << 52) - 1)), _same(1023 << 52))
+)
+"""A positive number times the power of two that takes it to [1, 2)."""
+
 _SHIFT = 1.5 * 2.0**52
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01
@@ -205,3 +233,30 @@ def exp(x):
     series = add_product(series, r, spread(1.0))
     value = multiply(series, _power_of_two(shifted))
     return where_below(x, spread(-1.7976931348623157e308), spread(0.0), value)
+
+
+@njit(inline="always")
+def log(x):
+    """log of positive normal numbers to an ulp.
+
+    x = 2^k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2), and the series of log(1 + f) in
+    s = f / (2 + f) as in FreeBSD's msun, e_log.c.
+    """
+    k = subtract(_exponent(x), spread(2.0**52 + 1023.0))
+    m = _mantissa(x)
+    k = where_below(m, spread(1.4142135623730951), k, add(k, spread(1.0)))
+    m = where_below(m, spread(1.4142135623730951), m, multiply(m, spread(0.5)))
+    f = subtract(m, spread(1.0))
+    s = divide(f, add(f, spread(2.0)))
+    z = multiply(s, s)
+    series = spread(1.479819860511658591e-01)
+    series = add_product(series, z, spread(1.531383769920937332e-01))
+    series = add_product(series, z, spread(1.818357216161805012e-01))
+    series = add_product(series, z, spread(2.222219843214978396e-01))
+    series = add_product(series, z, spread(2.857142874366239149e-01))
+    series = add_product(series, z, spread(3.999999999940941908e-01))
+    series = add_product(series, z, spread(6.666666666666735130e-01))
+    half = multiply(spread(0.5), multiply(f, f))
+    inner = multiply(s, add_product(series, z, half))
+    low = add_product(k, spread(_LN2_LOW), inner)
+    return add_product(k, spread(_LN2_HIGH), subtract(f, subtract(half, low)))

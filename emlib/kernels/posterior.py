@@ -5,7 +5,19 @@ import math
 import numpy as np
 from numba import njit
 
-from emlib.kernels.lanes import LANES, add, exp, larger, load, spread, store, subtract
+from emlib.kernels.lanes import (
+    LANES,
+    add,
+    divide,
+    exp,
+    larger,
+    load,
+    log,
+    multiply,
+    spread,
+    store,
+    subtract,
+)
 
 
 @njit(inline="always")
@@ -71,11 +83,12 @@ def divide_row(log_joint, beta, uniform, responsibilities):
 
 
 @njit(cache=True)
-def divide_block(log_joint, n, weights, beta, uniforms, logliks, scratch):
+def divide_block(log_joint, n, weights, beta, uniforms, logliks):
     """``divide_row`` for n units, ``log_joint`` (K, B) with B a multiple of ``LANES``.
 
-    ``log_joint`` becomes the responsibilities times the units' ``weights`` (B,), ``logliks`` (B,)
-    takes the logs of the sums.  ``uniforms`` is empty or (B,).
+    ``log_joint`` becomes the responsibilities times the units' ``weights`` (B,), which are 0 from
+    n to the next multiple of ``LANES``; ``logliks`` (B,) takes the logs of the sums.
+    ``uniforms`` is empty or (B,).
     """
     n_components, width = log_joint.shape
     if beta != 1.0 or uniforms.shape[0] > 0:
@@ -85,21 +98,19 @@ def divide_block(log_joint, n, weights, beta, uniforms, logliks, scratch):
             uniform = uniforms[i] if uniforms.shape[0] > 0 else -1.0
             logliks[i] = divide_row(row, beta, uniform, row)
             log_joint[:, i] = weights[i] * row
+        log_joint[:, n : min(n + LANES, width)] = 0.0
         return
     for place in range(0, n, LANES):
         peak = load(log_joint, place)
         for k in range(1, n_components):
             peak = larger(peak, load(log_joint, k * width + place))
-        total = spread(0.0)
+        whole = spread(0.0)
         for k in range(n_components):
             share = exp(subtract(load(log_joint, k * width + place), peak))
             store(log_joint, k * width + place, share)
-            total = add(total, share)
-        store(logliks, place, peak)
-        store(scratch, place, total)
-    for i in range(n):
-        logliks[i] += math.log(scratch[i])
-        scratch[i] = weights[i] / scratch[i]
-    for k in range(n_components):
-        for i in range(n):
-            log_joint[k, i] *= scratch[i]
+            whole = add(whole, share)
+        store(logliks, place, add(peak, log(whole)))
+        scale = divide(load(weights, place), whole)
+        for k in range(n_components):
+            share = multiply(load(log_joint, k * width + place), scale)
+            store(log_joint, k * width + place, share)

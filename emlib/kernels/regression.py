@@ -47,7 +47,7 @@ def joint_block(residuals, n, columns, m, log_weights, norms, scales, tails, joi
                 joint[i, k] += norm - 0.5 * tail_distance(z * z, 1, tails[k])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def regression_pass(
     values, weights, covariates, origin, order, groups, columns_of_pattern, observed_counts,
     log_weights, heights, coef, scales, tails, norms, mean_log, beta, uniforms,
@@ -70,8 +70,6 @@ def regression_pass(
     second = np.zeros((n_components, d))
     loglik = 0.0
     magnitude = 0.0
-    chunk_loglik = 0.0
-    chunk_magnitude = 0.0
     design = np.zeros((width, BLOCK_ROWS))
     residuals = np.zeros((n_components, d, BLOCK_ROWS))
     joint = np.zeros((BLOCK_ROWS, n_components))
@@ -80,11 +78,6 @@ def regression_pass(
     scratch = np.zeros(BLOCK_ROWS)
     block = np.zeros((width, width))
     for g in range(groups.shape[0]):
-        if g > 0 and groups[g, 0] != groups[g - 1, 0]:
-            loglik += chunk_loglik
-            magnitude += chunk_magnitude
-            chunk_loglik = 0.0
-            chunk_magnitude = 0.0
         p = groups[g, 1]
         m = observed_counts[p]
         if m == 0:
@@ -97,12 +90,15 @@ def regression_pass(
                 values, covariates, origin, rows, columns, m, heights, coef, design, residuals
             )
             joint_block(residuals, n, columns, m, log_weights, norms, scales, tails, joint)
+            block_loglik, block_magnitude = 0.0, 0.0
             for i in range(n):
                 weight = weights[rows[i]]
                 uniform = uniforms[rows[i]] if uniforms.shape[0] > 0 else -1.0
                 row_loglik = divide_row(joint[i], beta, uniform, joint[i])
-                chunk_loglik += weight * row_loglik
-                chunk_magnitude += weight * abs(row_loglik)
+                block_loglik += weight * row_loglik
+                block_magnitude += weight * abs(row_loglik)
+            loglik += block_loglik
+            magnitude += block_magnitude
             for k in range(n_components):
                 total = 0.0
                 for i in range(n):
@@ -137,12 +133,10 @@ def regression_pass(
     for b in range(width):
         for c in range(b):
             gram[:, :, c, b] = gram[:, :, b, c]
-    loglik += chunk_loglik
-    magnitude += chunk_magnitude
     return counts, cells, logs, gram, cross, second, loglik, magnitude
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def regression_tails(
     values, weights, covariates, origin, order, groups, columns_of_pattern, observed_counts,
     log_weights, heights, coef, scales, tails, norms, norm_slopes, norm_bends,
@@ -151,8 +145,6 @@ def regression_tails(
     n_components, d = heights.shape
     loglik = 0.0
     magnitude = 0.0
-    chunk_loglik = 0.0
-    chunk_magnitude = 0.0
     gradient = np.zeros(n_components)
     hessian = np.zeros((n_components, n_components))
     design = np.zeros((origin.shape[0] + 1, BLOCK_ROWS))
@@ -160,11 +152,6 @@ def regression_tails(
     joint = np.zeros((BLOCK_ROWS, n_components))
     pull = np.zeros(n_components)
     for g in range(groups.shape[0]):
-        if g > 0 and groups[g, 0] != groups[g - 1, 0]:
-            loglik += chunk_loglik
-            magnitude += chunk_magnitude
-            chunk_loglik = 0.0
-            chunk_magnitude = 0.0
         p = groups[g, 1]
         m = observed_counts[p]
         if m == 0:
@@ -177,11 +164,12 @@ def regression_tails(
                 values, covariates, origin, rows, columns, m, heights, coef, design, residuals
             )
             joint_block(residuals, n, columns, m, log_weights, norms, scales, tails, joint)
+            block_loglik, block_magnitude = 0.0, 0.0
             for i in range(n):
                 weight = weights[rows[i]]
                 row_loglik = divide_row(joint[i], 1.0, -1.0, joint[i])
-                chunk_loglik += weight * row_loglik
-                chunk_magnitude += weight * abs(row_loglik)
+                block_loglik += weight * row_loglik
+                block_magnitude += weight * abs(row_loglik)
                 for k in range(n_components):
                     slope = m * norm_slopes[k]
                     bend = m * norm_bends[k]
@@ -196,7 +184,9 @@ def regression_tails(
                 for k in range(n_components):
                     for j in range(n_components):
                         hessian[k, j] -= weight * pull[k] * pull[j]
-    return loglik + chunk_loglik, magnitude + chunk_magnitude, gradient, hessian
+            loglik += block_loglik
+            magnitude += block_magnitude
+    return loglik, magnitude, gradient, hessian
 
 
 @njit(cache=True)
@@ -210,21 +200,17 @@ def poisson_rows(
     """
     n_components = heights.shape[0]
     shares = np.zeros((values.shape[0], n_components))
-    loglik = 0.0
-    magnitude = 0.0
-    chunk_loglik = 0.0
-    chunk_magnitude = 0.0
+    loglik, magnitude, part, part_magnitude = 0.0, 0.0, 0.0, 0.0
     for g in range(groups.shape[0]):
-        if g > 0 and groups[g, 0] != groups[g - 1, 0]:
-            loglik += chunk_loglik
-            magnitude += chunk_magnitude
-            chunk_loglik = 0.0
-            chunk_magnitude = 0.0
         p = groups[g, 1]
         m = observed_counts[p]
         if m == 0:
             continue
         for position in range(groups[g, 2], groups[g, 3]):
+            if position % BLOCK_ROWS == 0:
+                loglik += part
+                magnitude += part_magnitude
+                part, part_magnitude = 0.0, 0.0
             i = order[position]
             for k in range(n_components):
                 total = log_weights[k] - log_factorials[i]
@@ -239,8 +225,8 @@ def poisson_rows(
                 shares[i, k] = total
             uniform = uniforms[i] if uniforms.shape[0] > 0 else -1.0
             row_loglik = divide_row(shares[i], beta, uniform, shares[i])
-            chunk_loglik += weights[i] * row_loglik
-            chunk_magnitude += weights[i] * abs(row_loglik)
+            part += weights[i] * row_loglik
+            part_magnitude += weights[i] * abs(row_loglik)
             for k in range(n_components):
                 shares[i, k] *= weights[i]
-    return shares, loglik + chunk_loglik, magnitude + chunk_magnitude
+    return shares, loglik + part, magnitude + part_magnitude

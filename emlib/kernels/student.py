@@ -20,10 +20,11 @@ from emlib.kernels.blocks import (
     add_completed,
     add_moments,
     block_rows,
-    complete_rows,
     gather_rows,
+    gather_weights,
     mirror,
     weighted_sums,
+    whiten_rows,
 )
 from emlib.kernels.gaussian import complete_row
 from emlib.kernels.posterior import divide_block, divide_row
@@ -37,7 +38,7 @@ def tail_distance(distance, m, tail):
     return (1.0 / tail + m) * math.log1p(tail * distance)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def student_pass(
     values, weights, order, groups, columns_of_pattern, observed_counts,
     log_weights, means, tails, whiten, conditional, log_norm, mean_log, beta, uniforms,
@@ -58,13 +59,12 @@ def student_pass(
     second = np.zeros((n_components, d, d))
     loglik = 0.0
     magnitude = 0.0
-    chunk_loglik = 0.0
-    chunk_magnitude = 0.0
     group_counts = np.zeros(n_components)
     group_precisions = np.zeros(n_components)
     group_logs = np.zeros(n_components)
     group_first = np.zeros((n_components, d))
     group_second = np.zeros((n_components, d, d))
+    square = np.zeros((d, d))
     size = block_rows(n_components * d)
     x = np.zeros((d, size))
     deviations = np.zeros((n_components, d, size))
@@ -75,11 +75,6 @@ def student_pass(
     logliks = np.zeros(size)
     scratch = np.zeros((2, size))
     for g in range(groups.shape[0]):
-        if g > 0 and groups[g, 0] != groups[g - 1, 0]:
-            loglik += chunk_loglik
-            magnitude += chunk_magnitude
-            chunk_loglik = 0.0
-            chunk_magnitude = 0.0
         p = groups[g, 1]
         m = observed_counts[p]
         if m == 0:
@@ -94,22 +89,21 @@ def student_pass(
             rows = order[begin : min(begin + size, groups[g, 3])]
             n = rows.shape[0]
             gather_rows(values, rows, columns, m, x)
-            for i in range(n):
-                block_weights[i] = weights[rows[i]]
+            gather_weights(weights, rows, block_weights)
             for i in range(min(n, block_uniforms.shape[0])):
                 block_uniforms[i] = uniforms[rows[i]]
             for k in range(n_components):
-                complete_rows(
+                whiten_rows(
                     x, n, columns, m, means[k], whiten[p, 0 if tied else k],
-                    deviations[k], distances[k], scratch,
+                    deviations[k], distances[k],
                 )  # fmt: skip
                 constant = log_weights[k] + log_norm[p, k]
                 for i in range(n):
                     joint[k, i] = constant - 0.5 * tail_distance(distances[k, i], m, tails[k])
-            divide_block(joint, n, block_weights, beta, block_uniforms, logliks, scratch[0])
+            divide_block(joint, n, block_weights, beta, block_uniforms, logliks)
             block_loglik, block_magnitude = weighted_sums(block_weights, logliks, n)
-            chunk_loglik += block_loglik
-            chunk_magnitude += block_magnitude
+            loglik += block_loglik
+            magnitude += block_magnitude
             for k in range(n_components):
                 for i in range(n):
                     share = joint[k, i]
@@ -118,19 +112,18 @@ def student_pass(
                     group_counts[k] += share
                     group_logs[k] += share * (mean_log[p, k] - math.log1p(stretch))
                 group_precisions[k] += add_moments(
-                    joint[k], deviations[k], n, scratch, group_first[k], group_second[k]
+                    joint[k], deviations[k], n, m, scratch, group_first[k], group_second[k]
                 )
         for k in range(n_components):
             counts[k] += group_counts[k]
             precisions[k] += group_precisions[k]
             log_precisions[k] += group_logs[k]
+            c = 0 if tied else k
             add_completed(
                 group_counts[k], group_first[k], group_second[k],
-                conditional[p, 0 if tied else k], columns, m, first[k], second[k],
+                whiten[p, c], conditional[p, c], columns, m, square, first[k], second[k],
             )  # fmt: skip
     mirror(second)
-    loglik += chunk_loglik
-    magnitude += chunk_magnitude
     return counts, precisions, log_precisions, first, second, loglik, magnitude
 
 
@@ -155,7 +148,7 @@ def tail_slopes(distance, m, tail):
     return slope, curvature
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def tail_pass(
     values, weights, order, groups, columns_of_pattern, observed_counts,
     log_weights, means, tails, whiten, log_norm, norm_slopes, norm_bends,
@@ -168,8 +161,6 @@ def tail_pass(
     tied = whiten.shape[1] == 1
     loglik = 0.0
     magnitude = 0.0
-    chunk_loglik = 0.0
-    chunk_magnitude = 0.0
     gradient = np.zeros(n_components)
     hessian = np.zeros((n_components, n_components))
     size = block_rows(d)
@@ -177,14 +168,8 @@ def tail_pass(
     deviations = np.zeros((d, size))
     distances = np.zeros((n_components, size))
     joint = np.zeros((size, n_components))
-    scratch = np.zeros((2, size))
     pull = np.zeros(n_components)
     for g in range(groups.shape[0]):
-        if g > 0 and groups[g, 0] != groups[g - 1, 0]:
-            loglik += chunk_loglik
-            magnitude += chunk_magnitude
-            chunk_loglik = 0.0
-            chunk_magnitude = 0.0
         p = groups[g, 1]
         m = observed_counts[p]
         if m == 0:
@@ -195,9 +180,9 @@ def tail_pass(
             n = rows.shape[0]
             gather_rows(values, rows, columns, m, x)
             for k in range(n_components):
-                complete_rows(
+                whiten_rows(
                     x, n, columns, m, means[k], whiten[p, 0 if tied else k],
-                    deviations, distances[k], scratch,
+                    deviations, distances[k],
                 )  # fmt: skip
                 for i in range(n):
                     joint[i, k] = (
@@ -208,8 +193,8 @@ def tail_pass(
             for i in range(n):
                 weight = weights[rows[i]]
                 row_loglik = divide_row(joint[i], 1.0, -1.0, joint[i])
-                chunk_loglik += weight * row_loglik
-                chunk_magnitude += weight * abs(row_loglik)
+                loglik += weight * row_loglik
+                magnitude += weight * abs(row_loglik)
                 for k in range(n_components):
                     slope, curvature = tail_slopes(distances[k, i], m, tails[k])
                     slope += norm_slopes[p, k]
@@ -221,7 +206,7 @@ def tail_pass(
                 for k in range(n_components):
                     for j in range(n_components):
                         hessian[k, j] -= weight * pull[k] * pull[j]
-    return loglik + chunk_loglik, magnitude + chunk_magnitude, gradient, hessian
+    return loglik, magnitude, gradient, hessian
 
 
 @njit(cache=True)

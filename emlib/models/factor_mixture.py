@@ -49,6 +49,7 @@ from emlib.models.rotation import (
     unpack_loadings,
 )
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.parallel import add_chunks
 
 Array = NDArray[np.float64]
 
@@ -151,12 +152,16 @@ class MixtureOfFactorAnalyzersModel(Model):
 
         rows = data.summary if self.n_components == 1 else data
         presence = data.summary.presence if self.n_components == 1 else np.ones(data.n)
-        sums = factor_pass(
-            rows.values, rows.weights, presence, rows.order, rows.groups,
-            rows.columns_of_pattern, rows.observed_counts,
-            *self._arrays(params), posterior.beta, posterior.uniforms(len(rows.values)),
+        arguments = (
+            rows.columns_of_pattern, rows.observed_counts, *self._arrays(params), posterior.beta,
+            posterior.uniforms(len(rows.values)),
         )  # fmt: skip
-        shares, gram, cross, squares, loglik, magnitude = sums
+        shares, gram, cross, squares, loglik, magnitude = add_chunks(
+            lambda groups: factor_pass(
+                rows.values, rows.weights, presence, rows.order, groups, *arguments
+            ),
+            rows.chunks,
+        )
         reference = _coefficients(params)
         return FactorSums(shares, reference, gram, cross, squares, loglik, magnitude)
 

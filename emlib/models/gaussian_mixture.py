@@ -40,6 +40,7 @@ from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.prior import PRIORS, ConjugatePrior
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
 from emlib.models.sums import ComponentSums
+from emlib.parallel import add_chunks
 
 Array = NDArray[np.float64]
 
@@ -134,25 +135,36 @@ class GaussianMixtureModel(Model):
     def e_step(
         self, params: GaussianMixtureParams, data: Table, posterior: Posterior = EXACT
     ) -> ComponentSums:
+        means = np.ascontiguousarray(params.means)
+        spread = self._spread(params)
+        noise = posterior.uniforms(data.n)
+
+        def sums(groups: NDArray[np.int64]) -> tuple[Any, ...]:
+            return self._pass(params.weights, means, spread, data, groups, posterior.beta, noise)
+
+        counts, first, second, loglik, magnitude = add_chunks(sums, data.chunks)
+        magnitude += self.structure.rounding(counts, params.covariances)
+        return ComponentSums(counts, means, first, second, loglik, magnitude)
+
+    def _pass(
+        self, weights: Array, means: Array, spread: Array, data: Table, groups: NDArray[np.int64],
+        beta: float, uniforms: Array,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """The E-step of some rows: counts, first and second moments, loglik and magnitude."""
         from emlib.kernels.gaussian import dense_pass
         from emlib.kernels.gaussian_diagonal import diagonal_pass
         from emlib.kernels.gaussian_em import logs
 
-        view = (data.values, data.weights, data.order, data.groups,
-                data.columns_of_pattern, data.observed_counts)  # fmt: skip
-        means = np.ascontiguousarray(params.means)
-        noise = posterior.uniforms(data.n)
-        if self.structure.dense:
-            factors = self._factor(params, data)
-            sums = dense_pass(*view, logs(params.weights), means, *factors, posterior.beta, noise)
-        else:
-            variances = self._variances(params)
-            sums = diagonal_pass(
-                *view, logs(params.weights), means, variances, posterior.beta, noise
-            )
-        counts, first, second, loglik, magnitude = sums
-        magnitude += self.structure.rounding(counts, params.covariances)
-        return ComponentSums(counts, means, first, second, loglik, magnitude)
+        arguments = (
+            data.values, data.weights, data.order, groups, data.columns_of_pattern,
+            data.observed_counts, logs(weights), means, spread, beta, uniforms,
+        )  # fmt: skip
+        if not self.structure.dense:
+            return diagonal_pass(*arguments)  # type: ignore[no-any-return]
+        *sums, singular = dense_pass(*arguments)
+        if singular >= 0:
+            raise singular_covariance(singular)
+        return tuple(sums)
 
     def m_step(
         self,
@@ -192,13 +204,12 @@ class GaussianMixtureModel(Model):
 
         A subclass may have steps of its own, which these are not.
         """
-        if not self._compiled or type(self) is not GaussianMixtureModel:
+        few = data.n * self.n_components <= CHUNKED
+        if not few or not self._compiled or type(self) is not GaussianMixtureModel:
             return None
         from emlib.kernels.gaussian_em import dense_em
 
         tied = self.structure is TIED
-        if data.n * self.n_components > CHUNKED:
-            n_steps = 1
         done, weights, means, covariances, counts, first, second, logliks, magnitudes = dense_em(
             data.values, data.weights, data.order, data.groups, data.columns_of_pattern,
             data.observed_counts, *self._sums(stats), n_steps, tied, *BOUNDS,
@@ -277,11 +288,13 @@ class GaussianMixtureModel(Model):
     def posterior(self, params: GaussianMixtureParams, data: Table) -> Posteriors:
         from emlib.kernels.gaussian import row_posteriors
 
-        whiten, _, log_norm = self._factor_full(params, data)
-        return Posteriors(*row_posteriors(
+        *rows, singular = row_posteriors(
             data.values, data.order, data.groups, data.columns_of_pattern, data.observed_counts,
-            log(params.weights), np.ascontiguousarray(params.means), whiten, log_norm,
-        ))  # fmt: skip
+            log(params.weights), np.ascontiguousarray(params.means), self.full_covariances(params),
+        )  # fmt: skip
+        if singular >= 0:
+            raise singular_covariance(singular)
+        return Posteriors(*rows)
 
     def full_covariances(self, params: GaussianMixtureParams) -> Array:
         """Covariance matrices of all components, shape (K, d, d)."""
@@ -317,7 +330,7 @@ class GaussianMixtureModel(Model):
         """
         from emlib.kernels.gaussian import conditional_draws
 
-        whiten, _, _ = self._factor_full(params, data)
+        whiten, _, _ = factored(self.full_covariances(params), data)
         responsibilities = self.posterior(params, data).responsibilities
         labels = draw_labels(responsibilities, params.weights, rng)
         factors = np.linalg.cholesky(self.full_covariances(params))
@@ -360,19 +373,18 @@ class GaussianMixtureModel(Model):
             raise RuntimeError("a named prior is resolved by prepare(data) first")
         return self.prior
 
-    def _factor(self, params: GaussianMixtureParams, data: Table) -> tuple[Array, Array, Array]:
-        return factored(params.covariances.reshape(-1, data.d, data.d), data)
-
-    def _factor_full(
-        self, params: GaussianMixtureParams, data: Table
-    ) -> tuple[Array, Array, Array]:
-        return factored(self.full_covariances(params), data)
-
     def _variances(self, params: GaussianMixtureParams) -> Array:
         variances = params.covariances
         if variances.ndim == 1:
             variances = np.repeat(variances[:, None], params.means.shape[1], axis=1)
         return np.ascontiguousarray(variances)
+
+    def _spread(self, params: GaussianMixtureParams) -> Array:
+        """Covariances (C, d, d), one for all where they are tied; or variances (K, d)."""
+        if not self.structure.dense:
+            return self._variances(params)
+        d = params.means.shape[1]
+        return np.ascontiguousarray(params.covariances.reshape(-1, d, d))
 
 
 def factored(covariances: Array, data: Table) -> tuple[Array, Array, Array]:
@@ -389,5 +401,10 @@ def factored(covariances: Array, data: Table) -> tuple[Array, Array, Array]:
         np.ascontiguousarray(covariances), data.columns_of_pattern, data.observed_counts
     )
     if singular >= 0:
-        raise Degenerate(f"the covariance of component {singular} is singular")
+        raise singular_covariance(singular)
     return whiten, conditional, log_norm
+
+
+def singular_covariance(k: int) -> Degenerate:
+    """What is wrong with parameters whose component ``k`` has no density."""
+    return Degenerate(f"the covariance of component {k} is singular")

@@ -19,6 +19,7 @@ from emlib.models.checks import refuse_empty, refuse_few
 from emlib.models.collapse import refuse_empty_component
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.simplex import log, vanishing
+from emlib.parallel import add_chunks
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -217,10 +218,14 @@ class LevelIndependence(LocalIndependence):
     def _pass(self, params: Any, data: Discrete, rows: Rows, posterior: Posterior) -> Any:
         from emlib.kernels.discrete import level_pass
 
-        counts, sums, *rest = level_pass(
-            *rows.bundles, rows.weights, log(params.weights),
-            self._log_table(params, data), posterior.beta, posterior.uniforms(len(rows.codes)),
-        )  # fmt: skip
+        (codes, members), weights, log_weights = rows.bundles, rows.weights, log(params.weights)
+        table, noise = self._log_table(params, data), posterior.uniforms(len(rows.codes))
+        counts, sums, *rest = add_chunks(
+            lambda part: level_pass(
+                codes[part], members, weights[part], log_weights, table, posterior.beta, noise[part]
+            ),
+            rows.chunks,
+        )
         return counts, self._placed(sums, data), *rest
 
     def _placed(self, sums: Array, data: Discrete) -> Array:

@@ -1,9 +1,13 @@
 """Moments of a table with holes that never fail: for starts and prior scales, not for climbs."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
+from emlib.data.table import row_blocks
 
 Array = NDArray[np.float64]
 
@@ -24,18 +28,40 @@ def component_moments(data: Table, responsibilities: Array) -> tuple[Array, Arra
     -------
     counts (K,), means (K, d), scatters (K, d, d), total variances (d,)
     """
-    rows = data.informative
-    observed = data.observed[rows]
-    r = responsibilities[rows] * data.weights[rows, None]
-    counts = r.sum(axis=0)
+    k, d = responsibilities.shape[1], data.d
     origin, total_variance = data.column_moments
-    deviation = np.where(observed, data.values[rows] - origin, 0.0)
-    seen = r.T @ observed
-    shift = (r.T @ deviation) / np.where(seen > 0, seen, 1.0)
-    residuals = [np.where(observed, deviation - s, 0.0) for s in shift]
-    square_sums = np.stack([w @ e**2 for w, e in zip(r.T, residuals, strict=True)])
-    pooled_variance = square_sums.sum(axis=0) / np.maximum(seen.sum(axis=0), np.finfo(float).tiny)
-    scatters = np.stack([(w[:, None] * e).T @ e for w, e in zip(r.T, residuals, strict=True)])
-    diagonal = np.arange(data.d)
+    counts, seen, shift = np.zeros(k), np.zeros((k, d)), np.zeros((k, d))
+    for rows, observed, deviation in _deviations(data, origin):
+        r = (responsibilities[rows] * _weights(data, rows)).T
+        counts += r.sum(axis=1)
+        seen += r.sum(axis=1)[:, None] if observed is None else r @ observed
+        shift += r @ deviation
+    shift /= np.where(seen > 0, seen, 1.0)
+    scatters = np.zeros((k, d, d))
+    for rows, observed, deviation in _deviations(data, origin):
+        r = (responsibilities[rows] * _weights(data, rows)).T
+        for own, moved, scatter in zip(r, shift, scatters, strict=True):
+            residual = deviation - moved
+            if observed is not None:
+                residual *= observed
+            scatter += (own[:, None] * residual).T @ residual
+    diagonal = np.arange(d)
+    squares = scatters[:, diagonal, diagonal].sum(axis=0)
+    pooled_variance = squares / np.maximum(seen.sum(axis=0), np.finfo(float).tiny)
     scatters[:, diagonal, diagonal] += (counts[:, None] - seen) * pooled_variance
     return counts, origin + shift, scatters, total_variance
+
+
+def _weights(data: Table, rows: slice) -> Array:
+    return (data.weights[rows] * data.informative[rows])[:, None]
+
+
+def _deviations(data: Table, origin: Array) -> Iterator[tuple[slice, Any, Array]]:
+    """By blocks of rows: which cells are observed (None: all), and deviations, 0 where not."""
+    for rows in row_blocks(data.n):
+        deviation = data.values[rows] - origin
+        if data.complete:
+            yield rows, None, deviation
+            continue
+        observed = data.observed[rows]
+        yield rows, observed, np.where(observed, deviation, 0.0)

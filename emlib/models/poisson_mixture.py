@@ -17,6 +17,7 @@ from emlib.models.local_independence import ClassSums, LocalIndependence
 from emlib.models.matching import matched_distance
 from emlib.models.posterior import Posterior
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.parallel import add_chunks
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -102,10 +103,14 @@ class PoissonMixtureModel(LocalIndependence):
     ) -> Any:
         from emlib.kernels.discrete import count_pass
 
-        return count_pass(
-            rows.values, rows.log_factorials, rows.weights,
-            *_logs(params), posterior.beta, posterior.uniforms(len(rows.values)),
-        )  # fmt: skip
+        values, factorials, weights = rows.values, rows.log_factorials, rows.weights
+        logs, noise = _logs(params), posterior.uniforms(len(values))
+        return add_chunks(
+            lambda part: count_pass(
+                values[part], factorials[part], weights[part], *logs, posterior.beta, noise[part]
+            ),
+            rows.chunks,
+        )
 
     def _rows(self, params: PoissonMixtureParams, data: Discrete) -> Any:
         from emlib.kernels.discrete import count_posteriors

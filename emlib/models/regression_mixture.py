@@ -43,6 +43,7 @@ from emlib.models.regressions import (
 )
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
 from emlib.models.truncated import LOG_ROOT_TWO_PI
+from emlib.parallel import add_chunks
 
 Array = NDArray[np.float64]
 
@@ -123,11 +124,14 @@ class RegressionMixtureModel(DofSetting, Model):
 
         tails = 1.0 / params.dofs
         heights, coef = self._lines(params, data)
-        counts, cells, logs, gram, cross, second, loglik, magnitude = regression_pass(
-            *_view(data), log(params.weights), heights, coef, self._scales(params, data), tails,
+        arguments = (
+            log(params.weights), heights, coef, self._scales(params, data), tails,
             log_excess(tails, ONE) - LOG_ROOT_TWO_PI, log_precision(tails, ONE), posterior.beta,
             posterior.uniforms(data.n),
         )  # fmt: skip
+        counts, cells, logs, gram, cross, second, loglik, magnitude = add_chunks(
+            lambda groups: regression_pass(*_view(data, groups), *arguments), data.chunks
+        )
         width = gram.shape[-1]
         lines = LineSums(
             params.intercept.ravel(), coef.reshape(-1, width - 1), data.covariate_means,
@@ -170,9 +174,12 @@ class RegressionMixtureModel(DofSetting, Model):
         scales = self._scales(params, data)
 
         def evaluate(tails: Array) -> TailPass:
-            return TailPass(*regression_tails(
-                *_view(data), log(params.weights), heights, coef, scales, tails,
+            arguments = (
+                log(params.weights), heights, coef, scales, tails,
                 log_excess(tails, ONE) - LOG_ROOT_TWO_PI, *excess_slopes(tails, ONE),
+            )  # fmt: skip
+            return TailPass(*add_chunks(
+                lambda groups: regression_tails(*_view(data, groups), *arguments), data.chunks
             ))  # fmt: skip
 
         dofs, passes = raise_loglik(evaluate, params.dofs, self.dofs == "common")
@@ -347,8 +354,8 @@ class RegressionMixtureModel(DofSetting, Model):
 ONE = np.ones(1)
 
 
-def _view(data: Regression) -> tuple[NDArray[Any], ...]:
+def _view(data: Regression, groups: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
     return (
-        data.values, data.weights, data.covariates, data.covariate_means, data.order, data.groups,
+        data.values, data.weights, data.covariates, data.covariate_means, data.order, groups,
         data.columns_of_pattern, data.observed_counts,
     )  # fmt: skip

@@ -38,6 +38,7 @@ from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.simplex import log
 from emlib.models.student_sums import StudentSums
 from emlib.models.sums import ComponentSums
+from emlib.parallel import add_chunks
 
 Array = NDArray[np.float64]
 
@@ -111,11 +112,14 @@ class StudentMixtureModel(DofSetting, Model):
         whiten, conditional, log_norm = self._factor(params, data)
         tails, m = 1.0 / params.dofs, _observed(data)
         means = np.ascontiguousarray(params.means)
-        counts, precisions, logs, first, second, loglik, magnitude = student_pass(
-            *_view(data), log(params.weights), means, tails, whiten, conditional,
+        arguments = (
+            log(params.weights), means, tails, whiten, conditional,
             log_norm + log_excess(tails, m), log_precision(tails, m), posterior.beta,
             posterior.uniforms(data.n),
         )  # fmt: skip
+        counts, precisions, logs, first, second, loglik, magnitude = add_chunks(
+            lambda groups: student_pass(*_view(data, groups), *arguments), data.chunks
+        )
         if not self.structure.dense:
             second = np.diagonal(second, axis1=1, axis2=2).copy()
         magnitude += self.structure.rounding(precisions, params.covariances)
@@ -155,9 +159,12 @@ class StudentMixtureModel(DofSetting, Model):
         means, m = np.ascontiguousarray(params.means), _observed(data)
 
         def evaluate(tails: Array) -> TailPass:
-            return TailPass(*tail_pass(
-                *_view(data), log(params.weights), means, tails, whiten,
-                log_norm + log_excess(tails, m), *excess_slopes(tails, m),
+            arguments = (
+                log(params.weights), means, tails, whiten, log_norm + log_excess(tails, m),
+                *excess_slopes(tails, m),
+            )  # fmt: skip
+            return TailPass(*add_chunks(
+                lambda groups: tail_pass(*_view(data, groups), *arguments), data.chunks
             ))  # fmt: skip
 
         dofs, passes = raise_loglik(evaluate, params.dofs, self.dofs == "common")
@@ -306,9 +313,9 @@ def _precisions(dofs: Array, observed: Any, distances: Any, rng: np.random.Gener
     return np.where(finite, mean * rng.gamma(shape) / shape, 1.0)
 
 
-def _view(data: Table) -> tuple[NDArray[Any], ...]:
+def _view(data: Table, groups: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
     return (
-        data.values, data.weights, data.order, data.groups,
+        data.values, data.weights, data.order, groups,
         data.columns_of_pattern, data.observed_counts,
     )  # fmt: skip
 

@@ -1,20 +1,21 @@
 import numpy as np
 import pytest
 
+from emlib import parallel
 from emlib.data import Table
-from emlib.data.table import CHUNK_ROWS
 from emlib.errors import InvalidData
 from tests.conftest import mixture_rows
 
 
-def test_groups_cover_every_row_once_chunk_by_chunk_with_one_pattern_each(rng):
-    x = mixture_rows(rng, 2 * CHUNK_ROWS + 100, 3, 2, missing=0.4)
+def test_groups_cover_every_row_once_chunk_by_chunk_with_one_pattern_each(rng, monkeypatch):
+    monkeypatch.setattr(parallel, "CHUNK_ROWS", 1000)
+    x = mixture_rows(rng, 2100, 3, 2, missing=0.4)
     table = Table.from_array(x)
     assert sorted(table.order) == list(range(len(x)))
     assert (np.diff(table.groups[:, 0]) >= 0).all()
     for chunk, pattern, first, last in table.groups:
         rows = table.order[first:last]
-        assert (rows // CHUNK_ROWS == chunk).all()
+        assert (rows // 700 == chunk).all()
         assert (~np.isnan(x[rows]) == table.patterns[pattern]).all()
         assert (np.diff(rows) > 0).all()
 

@@ -14,6 +14,12 @@ def exponentials(x, out):
 
 
 @njit
+def logarithms(x, out):
+    for i in range(0, x.shape[0], 8):
+        store(out, i, lanes.log(load(x, i)))
+
+
+@njit
 def reductions(x):
     group = load(x, 8)
     return lanes.total(group), lanes.largest(group), lanes.lane(group, 3)
@@ -28,6 +34,7 @@ def arithmetic(a, b, c, out):
     store(out, 24, lanes.add_product(x, y, z))
     store(out, 32, lanes.larger(x, y))
     store(out, 40, lanes.spread(a[2]))
+    store(out, 48, lanes.divide(x, y))
 
 
 def test_exp_is_numpy_s_to_an_ulp_or_two(rng):
@@ -45,11 +52,23 @@ def test_exp_is_zero_of_minus_infinity_alone():
     assert out[[1, 2, 3, 7]].max() < 1e-307
 
 
+def test_log_is_numpy_s_to_an_ulp(rng):
+    powers = np.exp2(np.arange(-1000.0, 1000.0))
+    near_one = 1.0 + np.linspace(-0.5, 1.0, 4000)
+    x = np.concatenate([1.0 + 20.0 * rng.random(4000), near_one, powers, powers * 1.4142135623])
+    out = np.empty_like(x)
+    logarithms(x, out)
+    exact = np.log(x)
+    assert np.abs(out - exact).max(where=exact == 0.0, initial=0.0) == 0.0
+    apart = np.abs(out - exact) / np.spacing(np.abs(exact))
+    assert apart.max() <= 1.0
+
+
 def test_operations_are_those_of_their_names(rng):
     a, b, c = rng.normal(size=(3, 8))
-    out = np.empty(48)
+    out = np.empty(56)
     arithmetic(a, b, c, out)
-    expected = [a + b, a - b, a * b, a * b + c, np.maximum(a, b), np.full(8, a[2])]
+    expected = [a + b, a - b, a * b, a * b + c, np.maximum(a, b), np.full(8, a[2]), a / b]
     assert np.allclose(out, np.concatenate(expected), rtol=1e-15, atol=1e-16)
     total, largest, fourth = reductions(np.concatenate([a, b]))
     assert np.isclose(total, b.sum(), rtol=1e-14)

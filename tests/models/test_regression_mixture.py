@@ -112,7 +112,7 @@ def test_slopes_in_the_tails_are_those_of_the_loglik(rng, tails):
 
     def evaluate(at):
         return TailPass(*regression_tails(
-            *_view(data), np.log(params.weights), heights, coef, params.scales, at,
+            *_view(data, data.groups), np.log(params.weights), heights, coef, params.scales, at,
             log_excess(at, ONE) - LOG_ROOT_TWO_PI, *excess_slopes(at, ONE),
         ))  # fmt: skip
 

@@ -139,7 +139,7 @@ def test_slopes_in_the_tails_are_those_of_the_loglik_down_to_the_normal(rng, tai
 
     def evaluate(at):
         return tail_pass(
-            *_view(data), np.log(params.weights), params.means, at, whiten,
+            *_view(data, data.groups), np.log(params.weights), params.means, at, whiten,
             log_norm + log_excess(at, m), *excess_slopes(at, m),
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -275,7 +275,7 @@ def _group(
     """Order rows by (chunk, pattern, row) and list the runs."""
     order = np.arange(n)
     bounds = chunk_bounds(n)
-    groups = []
+    groups: list[Any] = []
     for chunk, (begin, end) in enumerate(pairwise(bounds)):
         if pattern_of_row is None:
             groups.append([[chunk, 0, begin, end]])

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data.discrete import Coding, Discrete
 from emlib.models.base import is_unconstrained
 from emlib.models.local_independence import ClassSums, LevelIndependence
 from emlib.models.matching import matched_distance
 from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

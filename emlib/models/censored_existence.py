@@ -9,9 +9,9 @@ also be infinite.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfcx, log_ndtr
 
 from emlib.data import Intervals
+from emlib.models.special import erfcx, log_ndtr
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, gammaln, polygamma
+
+from emlib.models.special import digamma, gammaln, polygamma
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Table
 from emlib.errors import InvalidData, require_count
@@ -49,6 +48,7 @@ from emlib.models.rotation import (
     unpack_loadings,
 )
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 from emlib.parallel import add_chunks
 
 Array = NDArray[np.float64]

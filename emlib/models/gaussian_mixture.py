@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Table
 from emlib.errors import InvalidData, require_count
@@ -39,6 +38,7 @@ from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.prior import PRIORS, ConjugatePrior
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 from emlib.models.sums import ComponentSums
 from emlib.parallel import add_chunks
 
@@ -160,7 +160,7 @@ class GaussianMixtureModel(Model):
             data.observed_counts, logs(weights), means, spread, beta, uniforms,
         )  # fmt: skip
         if not self.structure.dense:
-            return diagonal_pass(*arguments)  # type: ignore[no-any-return]
+            return tuple(diagonal_pass(*arguments))
         *sums, singular = dense_pass(*arguments)
         if singular >= 0:
             raise singular_covariance(singular)

@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Counts
 from emlib.errors import InvalidData
@@ -27,6 +26,7 @@ from emlib.models.checks import require_whole
 from emlib.models.latent_cells import LatentCells, ratio
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.simplex import pack_simplex, unpack_simplex, vanishing_shares, without
+from emlib.models.special import xlogy
 
 Array = NDArray[np.float64]
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
+
+from emlib.models.special import xlogy
 
 Array = NDArray[np.float64]
 

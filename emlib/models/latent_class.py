@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data.discrete import Coding, Discrete
 from emlib.errors import InvalidData
@@ -22,6 +21,7 @@ from emlib.models.checks import require_whole
 from emlib.models.local_independence import ClassSums, LevelIndependence
 from emlib.models.posterior import draw_labels
 from emlib.models.simplex import pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data.discrete import Discrete, Rows
 from emlib.models.base import is_unconstrained
@@ -17,6 +16,7 @@ from emlib.models.local_independence import ClassSums, LocalIndependence
 from emlib.models.matching import matched_distance
 from emlib.models.posterior import Posterior
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 from emlib.parallel import add_chunks
 
 Array = NDArray[np.float64]

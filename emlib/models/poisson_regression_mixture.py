@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Regression
 from emlib.data.count_regression import CountRegression
@@ -31,6 +30,7 @@ from emlib.models.regressions import (
     started_lines,
 )
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 
 Array = NDArray[np.float64]
 

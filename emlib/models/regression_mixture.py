@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Regression
 from emlib.errors import InvalidData, require_count
@@ -42,6 +41,7 @@ from emlib.models.regressions import (
     started_lines,
 )
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 from emlib.models.truncated import LOG_ROOT_TWO_PI
 from emlib.parallel import add_chunks
 

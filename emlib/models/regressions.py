@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from emlib.data import Regression
 from emlib.errors import InvalidData
@@ -102,6 +101,8 @@ def lines_at(params: Any, covariates: Array, labels: NDArray[np.int64]) -> Array
 
 def posteriors_of(log_density: Array, weights: Array, means: Array, data: Regression) -> Posteriors:
     """Posteriors from log densities (n, K) and expected responses (n, K, d)."""
+    from scipy.special import logsumexp
+
     joint = log(weights) + log_density
     loglik = logsumexp(joint, axis=1)
     responsibilities = np.exp(joint - loglik[:, None])

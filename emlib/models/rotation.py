@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
 Array = NDArray[np.float64]
 Block = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -124,6 +123,8 @@ def unpack_loadings(vector: Array, blocks: list[Block], around: Array) -> Array:
 
 def _pivots(block: Array) -> NDArray[np.intp]:
     """Rows that span the block best, as many as it has factors."""
+    from scipy.linalg import qr
+
     return np.asarray(qr(block.T, mode="r", pivoting=True)[1][: block.shape[1]])
 
 

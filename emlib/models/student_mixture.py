@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Table
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
@@ -36,6 +35,7 @@ from emlib.models.gaussian_mixture import (
 )
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.simplex import log
+from emlib.models.special import xlogy
 from emlib.models.student_sums import StudentSums
 from emlib.models.sums import ComponentSums
 from emlib.parallel import add_chunks

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, erfcx, log_ndtr, ndtri_exp
+
+from emlib.models.special import erf, erfcx, log_ndtr, ndtri_exp
 
 Array = NDArray[np.float64]
 

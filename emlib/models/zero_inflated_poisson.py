@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, xlog1py, xlogy
 
 from emlib.data.count_regression import CountRegression, Tally
 from emlib.errors import InvalidData
@@ -20,6 +19,7 @@ from emlib.models.checks import require_whole
 from emlib.models.lines import centred_design, poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.simplex import log
+from emlib.models.special import expit, logit, xlog1py, xlogy
 
 Array = NDArray[np.float64]
 

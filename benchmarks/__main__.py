@@ -1,4 +1,7 @@
-"""``python -m benchmarks [family ...]`` prints one table; every module here is one family."""
+"""``python -m benchmarks [family ...]`` prints one table; every module here is one family.
+
+``scaling``, the cost of an iteration as data grow, is a table and a figure of its own.
+"""
 
 import importlib
 import json
@@ -9,15 +12,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import benchmarks
+from benchmarks import scaling
 from benchmarks.side_by_side import measured
 
-NOT_FAMILIES = {"__main__", "side_by_side"}
+NOT_FAMILIES = {"__main__", "side_by_side", "scaling", "study"}
 
 
 def main() -> None:
     """Measure the families named on the command line, all by default."""
     warnings.simplefilter("ignore")
     modules = [m.name for m in pkgutil.iter_modules(benchmarks.__path__)]
+    if sys.argv[1:] == ["scaling"]:
+        scaling.main()
+        return
     families = sys.argv[1:] or [name for name in modules if name not in NOT_FAMILIES]
     timings = []
     print("| work | peer | emlib s | peer s | times faster | loglik emlib - peer |")
@@ -37,6 +44,8 @@ def main() -> None:
                 f"| {timing.ours_loglik - timing.theirs_loglik:.2g} |",
                 flush=True,
             )
+    if not sys.argv[1:]:
+        scaling.main()
     Path("benchmarks/timings.json").write_text(json.dumps(timings, indent=1) + "\n")
 
 

@@ -114,7 +114,7 @@ class Table:
     @cached_property
     def sorted_units(self) -> NDArray[np.int64]:
         """Units sorted by all that they hold: draws along it do not depend on their order."""
-        return np.lexsort(self._contents.T[::-1]).astype(np.int64)
+        return sorted_lines(self._contents)
 
     @property
     def _contents(self) -> NDArray[np.float64]:
@@ -202,7 +202,7 @@ class Table:
     def canonical_order(self) -> NDArray[np.int64]:
         """Informative rows sorted by value: draws along it do not depend on the rows' order."""
         rows = np.flatnonzero(self.informative)
-        return rows[np.lexsort(self.values[rows].T[::-1])]
+        return rows[sorted_lines(self.values[rows])]
 
     @cached_property
     def summary(self) -> "Summary":
@@ -230,6 +230,19 @@ def checked_weights(weights: ArrayLike | None, n: int, unit: str = "row") -> NDA
     if not np.isfinite(w).all() or (w < 0).any() or w.sum() == 0:
         raise InvalidData("weights must be finite, not negative, and not all zero")
     return w
+
+
+def sorted_lines(lines: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The order that sorts lines by all their numbers, the first ones first; NaN comes last.
+
+    Numbers seldom tie: only lines that tie in the first are compared in the others.
+    """
+    order = np.argsort(lines[:, 0], kind="stable")
+    first = lines[order, 0]
+    equal = (first[1:] == first[:-1]) | np.isnan(first[:-1])
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+    order[tied] = order[tied][np.lexsort(lines[order[tied]].T[::-1])]
+    return order
 
 
 def row_blocks(n: int) -> list[slice]:

@@ -3,6 +3,7 @@ import pytest
 
 from emlib import parallel
 from emlib.data import Table
+from emlib.data.table import sorted_lines
 from emlib.errors import InvalidData
 from tests.conftest import mixture_rows
 
@@ -64,3 +65,10 @@ def test_a_row_is_drawn_the_same_from_weights_copies_and_shuffled_rows(rng):
 def test_bad_arrays_are_refused_with_the_place(values, weights, words):
     with pytest.raises(InvalidData, match=words):
         Table.from_array(values, weights)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 10**6])
+def test_lines_are_sorted_as_numpy_sorts_them_by_all_keys(rng, levels):
+    lines = rng.integers(levels, size=(200, 3)).astype(float)
+    lines[rng.random(lines.shape) < 0.2] = np.nan
+    assert (sorted_lines(lines) == np.lexsort(lines.T[::-1])).all()

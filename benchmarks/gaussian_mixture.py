@@ -36,7 +36,7 @@ def comparisons() -> Iterator[Comparison]:
     for n, d, k in ((2_000, 4, 3), (20_000, 10, 5)):
         x, _ = _problem(n, d, k)
         yield Comparison(
-            f"full, n = {n:,}, d = {d}, K = {k}, k-means++ start and climb to convergence, 5 starts",
+            f"full, n = {n:,}, d = {d}, K = {k}, 5 k-means++ starts climbed to convergence",
             f"scikit-learn {sklearn.__version__}",
             lambda x=x, k=k: _ours_to_the_end(x, k),
             lambda x=x, k=k: _theirs_to_the_end(x, k),

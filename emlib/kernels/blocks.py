@@ -12,7 +12,7 @@ BLOCK_ROWS = 248
 """Most rows of a block; part of the order of sums.  An odd number of cache lines, so that the
 columns of a block do not push each other out of the cache."""
 
-CACHED = 1 << 15
+CACHED = 1 << 14
 """Numbers that the completed rows of a block may be, for all components; fewer rows else."""
 
 

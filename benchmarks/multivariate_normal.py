@@ -16,7 +16,9 @@ ITERATIONS = 20
 
 def comparisons() -> Iterator[Comparison]:
     """Few patterns with many rows each, many patterns, and about one row a pattern."""
-    for n, d, rate in ((50_000, 5, 0.1), (20_000, 10, 0.2), (2_000, 20, 0.3)):
+    for n, d, rate in (
+        (50_000, 5, 0.1), (20_000, 10, 0.2), (2_000, 20, 0.3), (10_000, 20, 0.2),
+    ):  # fmt: skip
         rng = np.random.default_rng(n)
         x = holed(rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 10.0, rate)
         patterns = len(np.unique(np.isnan(x), axis=0))

@@ -17,22 +17,8 @@ from emlib.kernels.blocks import (
     mirror,
     whiten_rows,
 )
-from emlib.kernels.gaussian import LOG_2PI, complete_row
-from emlib.kernels.lanes import (
-    LANES,
-    add,
-    add_product,
-    exp,
-    larger,
-    largest,
-    load,
-    multiply,
-    spread,
-    store,
-    subtract,
-)
-
-CHUNK_ROWS = 1024
+from emlib.kernels.gaussian import complete_row
+from emlib.kernels.lanes import LANES
 
 
 @njit(cache=True)
@@ -117,102 +103,6 @@ def dense_sums(
                 whiten[p, c], conditional[p, c], columns, m, square, first[k], second[k],
             )  # fmt: skip
     mirror(second)
-    return counts, first, second
-
-
-@njit(cache=True)
-def diagonal_log_densities(values, means, variances, out):
-    """As ``dense_log_densities`` for independent columns: means, variances (d, >= K)."""
-    for i in range(values.shape[0]):
-        for k in range(out.shape[1]):
-            out[i, k] = 0.0
-            for c in range(values.shape[1]):
-                if not np.isnan(values[i, c]):
-                    deviation = values[i, c] - means[c, k]
-                    out[i, k] -= 0.5 * (LOG_2PI + math.log(variances[c, k]))
-                    out[i, k] -= 0.5 * deviation * deviation / variances[c, k]
-
-
-@njit(cache=True)
-def diagonal_densities(values, means, variances, n_states, densities, peaks):
-    """Densities (n, width) relative to each row's largest, whose logs go to ``peaks`` (n,)."""
-    n, d = values.shape
-    width = means.shape[1]
-    log_norms = np.empty((d, width))
-    precisions = np.empty((d, width))
-    for c in range(d):
-        for k in range(width):
-            log_norms[c, k] = -0.5 * (LOG_2PI + math.log(variances[c, k]))
-            precisions[c, k] = -0.5 / variances[c, k]
-    empty = np.zeros(width)
-    empty[n_states:] = -np.inf
-    whole = empty + log_norms.sum(axis=0)
-    for i in range(n):
-        best = spread(-np.inf)
-        for block in range(0, width, LANES):
-            logs, seen = load(whole, block), 0
-            for c in range(d):
-                x = values[i, c]
-                place = c * width + block
-                if np.isnan(x):
-                    logs = subtract(logs, load(log_norms, place))
-                    continue
-                seen += 1
-                deviation = subtract(spread(x), load(means, place))
-                square = multiply(deviation, deviation)
-                logs = add_product(square, load(precisions, place), logs)
-            if seen == 0:
-                logs = load(empty, block)
-            store(densities, i * width + block, logs)
-            best = larger(best, logs)
-        peaks[i] = largest(best)
-        for block in range(0, width, LANES):
-            place = i * width + block
-            store(densities, place, exp(subtract(load(densities, place), spread(peaks[i]))))
-
-
-@njit(cache=True)
-def diagonal_sums(values, means, variances, shares):
-    """As ``dense_sums`` for independent columns: counts (width,), first and second (d, width)."""
-    n, d = values.shape
-    width = means.shape[1]
-    counts, first, second = np.zeros(width), np.zeros((d, width)), np.zeros((d, width))
-    chunk_counts, chunk_first = np.zeros(width), np.zeros((d, width))
-    chunk_second = np.zeros((d, width))
-    for begin in range(0, n, CHUNK_ROWS):
-        chunk_counts[:] = 0.0
-        chunk_first[:] = 0.0
-        chunk_second[:] = 0.0
-        for i in range(begin, min(begin + CHUNK_ROWS, n)):
-            for block in range(0, width, LANES):
-                share = load(shares, i * width + block)
-                seen = 0
-                for c in range(d):
-                    x = values[i, c]
-                    if np.isnan(x):
-                        continue
-                    seen += 1
-                    place = c * width + block
-                    deviation = subtract(spread(x), load(means, place))
-                    moment = multiply(share, deviation)
-                    store(chunk_first, place, add(load(chunk_first, place), moment))
-                    square = add_product(moment, deviation, load(chunk_second, place))
-                    store(chunk_second, place, square)
-                if seen == 0:
-                    continue
-                store(chunk_counts, block, add(load(chunk_counts, block), share))
-                if seen == d:
-                    continue
-                for c in range(d):
-                    if np.isnan(values[i, c]):
-                        place = c * width + block
-                        hidden = add_product(
-                            share, load(variances, place), load(chunk_second, place)
-                        )
-                        store(chunk_second, place, hidden)
-        counts += chunk_counts
-        first += chunk_first
-        second += chunk_second
     return counts, first, second
 
 

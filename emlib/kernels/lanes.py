@@ -12,8 +12,8 @@ from numba.extending import intrinsic, models, register_model
 
 LANES = 8
 
-_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_INTEGERS = ir.VectorType(ir.IntType(64), LANES)
+VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+INTEGERS = ir.VectorType(ir.IntType(64), LANES)
 _INDEX = ir.IntType(32)
 
 
@@ -28,21 +28,21 @@ LANES_TYPE = _Lanes()
 @register_model(_Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager, kind):
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, VECTOR)
 
 
 def _pointer(context, builder, kind, array, place):
     data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [place]), _VECTOR.as_pointer())
+    return builder.bitcast(builder.gep(data, [place]), VECTOR.as_pointer())
 
 
 def _shuffled(builder, vector, order):
     mask = ir.Constant(ir.VectorType(_INDEX, LANES), order)
-    return builder.shuffle_vector(vector, ir.Constant(_VECTOR, ir.Undefined), mask)
+    return builder.shuffle_vector(vector, ir.Constant(VECTOR, ir.Undefined), mask)
 
 
 def _called(builder, name, arguments):
-    signature = ir.FunctionType(_VECTOR, [_VECTOR] * len(arguments))
+    signature = ir.FunctionType(VECTOR, [VECTOR] * len(arguments))
     function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.v8f64")
     return builder.call(function, arguments)
 
@@ -74,7 +74,7 @@ def spread(typing, number):
     """One number eight times."""
 
     def generate(context, builder, signature, arguments):
-        empty = ir.Constant(_VECTOR, ir.Undefined)
+        empty = ir.Constant(VECTOR, ir.Undefined)
         first = builder.insert_element(empty, arguments[0], ir.Constant(_INDEX, 0))
         return _shuffled(builder, first, [0] * LANES)
 
@@ -113,6 +113,22 @@ def add_product(typing, a, b, c):
         return _called(builder, "fma", arguments)
 
     return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate
+
+
+@njit(inline="always")
+def negative(x):
+    """-x, which costs nothing as a factor of ``add_product``."""
+    return subtract(spread(-0.0), x)
+
+
+@intrinsic
+def square_root(typing, x):
+    """Square roots, rounded correctly."""
+
+    def generate(context, builder, signature, arguments):
+        return _called(builder, "sqrt", arguments)
+
+    return LANES_TYPE(LANES_TYPE), generate
 
 
 @intrinsic
@@ -158,50 +174,81 @@ def where_below(typing, value, bound, low, high):
 
 
 @intrinsic
-def _power_of_two(typing, shifted):
-    """2 to the k of ``_SHIFT`` + k, whose last bits hold k."""
+def where_number(typing, x, value, otherwise):
+    """``otherwise`` where ``x`` is NaN, else ``value``."""
 
     def generate(context, builder, signature, arguments):
-        bits = builder.bitcast(arguments[0], _INTEGERS)
-        bias = ir.Constant(_INTEGERS, [1023] * LANES)
-        places = ir.Constant(_INTEGERS, [52] * LANES)
-        return builder.bitcast(builder.shl(builder.add(bits, bias), places), _VECTOR)
+        x, value, otherwise = arguments
+        return builder.select(builder.fcmp_ordered("==", x, x), value, otherwise)
+
+    return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate
+
+
+def _mixed(distance, half):
+    """Groups of ``distance`` numbers of a and of b in turns: even groups (half 0), odd ones (1)."""
+    order = []
+    for first in range(half * distance, LANES, 2 * distance):
+        order += [*range(first, first + distance)]
+        order += [*range(LANES + first, LANES + first + distance)]
+
+    @intrinsic
+    def mixture(typing, a, b):
+        def generate(context, builder, signature, arguments):
+            mask = ir.Constant(ir.VectorType(_INDEX, LANES), order)
+            return builder.shuffle_vector(*arguments, mask)
+
+        return LANES_TYPE(LANES_TYPE, LANES_TYPE), generate
+
+    return mixture
+
+
+_evens, _odds = _mixed(1, 0), _mixed(1, 1)
+_even_pairs, _odd_pairs = _mixed(2, 0), _mixed(2, 1)
+_lows, _highs = _mixed(4, 0), _mixed(4, 1)
+
+
+@njit(inline="always")
+def transpose(array, place, out, out_place, stride):
+    """Eight lines of eight numbers from ``place`` on, as columns: lines ``stride`` apart."""
+    a, b, c, d = (
+        load(array, place), load(array, place + 8), load(array, place + 16),
+        load(array, place + 24),
+    )  # fmt: skip
+    e, f, g, h = (
+        load(array, place + 32), load(array, place + 40), load(array, place + 48),
+        load(array, place + 56),
+    )  # fmt: skip
+    a, b, c, d = _evens(a, b), _odds(a, b), _evens(c, d), _odds(c, d)
+    e, f, g, h = _evens(e, f), _odds(e, f), _evens(g, h), _odds(g, h)
+    a, c, b, d = _even_pairs(a, c), _odd_pairs(a, c), _even_pairs(b, d), _odd_pairs(b, d)
+    e, g, f, h = _even_pairs(e, g), _odd_pairs(e, g), _even_pairs(f, h), _odd_pairs(f, h)
+    store(out, out_place, _lows(a, e))
+    store(out, out_place + stride, _lows(b, f))
+    store(out, out_place + 2 * stride, _lows(c, g))
+    store(out, out_place + 3 * stride, _lows(d, h))
+    store(out, out_place + 4 * stride, _highs(a, e))
+    store(out, out_place + 5 * stride, _highs(b, f))
+    store(out, out_place + 6 * stride, _highs(c, g))
+    store(out, out_place + 7 * stride, _highs(d, h))
+
+
+@intrinsic
+def _power_of_two(typing, shifted):
+    """2 to the k of ``SHIFT`` + k, whose last bits hold k."""
+
+    def generate(context, builder, signature, arguments):
+        bits = builder.bitcast(arguments[0], INTEGERS)
+        bias = ir.Constant(INTEGERS, [1023] * LANES)
+        places = ir.Constant(INTEGERS, [52] * LANES)
+        return builder.bitcast(builder.shl(builder.add(bits, bias), places), VECTOR)
 
     return LANES_TYPE(LANES_TYPE), generate
 
 
-def _bits(change):
-    """Numbers whose bits are those of others, changed."""
-
-    @intrinsic
-    def changed(typing, value):
-        def generate(context, builder, signature, arguments):
-            bits = change(builder, builder.bitcast(arguments[0], _INTEGERS))
-            return builder.bitcast(bits, _VECTOR)
-
-        return LANES_TYPE(LANES_TYPE), generate
-
-    return changed
-
-
-def _same(number):
-    return ir.Constant(_INTEGERS, [number] * LANES)
-
-
-_exponent = _bits(
-    lambda builder, bits: builder.or_(builder.lshr(bits, _same(52)), _same(1075 << 52))
-)
-"""2 to the 52 plus the biased exponent of a positive number."""
-
-_mantissa = _bits(
-    lambda builder, bits: builder.or_(builder.and_(bits, _same((1 << 52) - 1)), _same(1023 << 52))
-)
-"""A positive number times the power of two that takes it to [1, 2)."""
-
-_SHIFT = 1.5 * 2.0**52
+SHIFT = 1.5 * 2.0**52
 _LOG2_E = 1.4426950408889634
-_LN2_HIGH = 6.93147180369123816490e-01
-_LN2_LOW = 1.90821492927058770002e-10
+LN2_HIGH = 6.93147180369123816490e-01
+LN2_LOW = 1.90821492927058770002e-10
 LOWEST = -708.0
 """exp of anything below is given as exp of this, 3e-308: small, but not zero."""
 
@@ -214,10 +261,10 @@ def exp(x):
     """
     lowest = spread(LOWEST)
     inside = larger(x, lowest)
-    shifted = add_product(inside, spread(_LOG2_E), spread(_SHIFT))
-    k = subtract(shifted, spread(_SHIFT))
-    r = add_product(k, spread(-_LN2_HIGH), inside)
-    r = add_product(k, spread(-_LN2_LOW), r)
+    shifted = add_product(inside, spread(_LOG2_E), spread(SHIFT))
+    k = subtract(shifted, spread(SHIFT))
+    r = add_product(k, spread(-LN2_HIGH), inside)
+    r = add_product(k, spread(-LN2_LOW), r)
     series = spread(1.0 / 479001600.0)
     series = add_product(series, r, spread(1.0 / 39916800.0))
     series = add_product(series, r, spread(1.0 / 3628800.0))
@@ -233,30 +280,3 @@ def exp(x):
     series = add_product(series, r, spread(1.0))
     value = multiply(series, _power_of_two(shifted))
     return where_below(x, spread(-1.7976931348623157e308), spread(0.0), value)
-
-
-@njit(inline="always")
-def log(x):
-    """log of positive normal numbers to an ulp.
-
-    x = 2^k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2), and the series of log(1 + f) in
-    s = f / (2 + f) as in FreeBSD's msun, e_log.c.
-    """
-    k = subtract(_exponent(x), spread(2.0**52 + 1023.0))
-    m = _mantissa(x)
-    k = where_below(m, spread(1.4142135623730951), k, add(k, spread(1.0)))
-    m = where_below(m, spread(1.4142135623730951), m, multiply(m, spread(0.5)))
-    f = subtract(m, spread(1.0))
-    s = divide(f, add(f, spread(2.0)))
-    z = multiply(s, s)
-    series = spread(1.479819860511658591e-01)
-    series = add_product(series, z, spread(1.531383769920937332e-01))
-    series = add_product(series, z, spread(1.818357216161805012e-01))
-    series = add_product(series, z, spread(2.222219843214978396e-01))
-    series = add_product(series, z, spread(2.857142874366239149e-01))
-    series = add_product(series, z, spread(3.999999999940941908e-01))
-    series = add_product(series, z, spread(6.666666666666735130e-01))
-    half = multiply(spread(0.5), multiply(f, f))
-    inner = multiply(s, add_product(series, z, half))
-    low = add_product(k, spread(_LN2_LOW), inner)
-    return add_product(k, spread(_LN2_HIGH), subtract(f, subtract(half, low)))

@@ -12,12 +12,12 @@ from emlib.kernels.lanes import (
     exp,
     larger,
     load,
-    log,
     multiply,
     spread,
     store,
     subtract,
 )
+from emlib.kernels.lanes_log import log
 
 
 @njit(inline="always")

@@ -22,6 +22,9 @@ from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]
 
+ROWS_A_PATTERN = 8
+"""With fewer rows a pattern, on average, patterns are factored eight at a time."""
+
 OF_MIXTURE = {"mean": "means", "covariance": "covariances"}
 
 
@@ -73,6 +76,8 @@ class MultivariateNormalModel(Model):
         self, params: MultivariateNormalParams, data: Table, posterior: Posterior = EXACT
     ) -> ComponentSums:
         with _one_normal():
+            if data.n < ROWS_A_PATTERN * len(data.groups):
+                return _by_eight_patterns(params, data)
             return self._mixture.e_step(_mixed(params), data, posterior)
 
     def m_step(
@@ -152,6 +157,19 @@ def _mixed(params: MultivariateNormalParams) -> GaussianMixtureParams:
 
 def _single(params: GaussianMixtureParams) -> MultivariateNormalParams:
     return MultivariateNormalParams(params.means[0], params.covariances[0])
+
+
+def _by_eight_patterns(params: MultivariateNormalParams, data: Table) -> ComponentSums:
+    from emlib.kernels.normal import normal_pass
+
+    mean = np.ascontiguousarray(params.mean)
+    counts, first, second, loglik, magnitude, regular = normal_pass(
+        data.values, data.weights, data.order, data.groups, data.columns_of_pattern,
+        data.observed_counts, mean, np.ascontiguousarray(params.covariance),
+    )  # fmt: skip
+    if not regular:
+        raise Degenerate("the covariance is singular")
+    return ComponentSums(counts, mean[None], first, second, loglik, magnitude)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Sequences, Table
 from emlib.errors import InvalidData, require_count
@@ -19,6 +18,7 @@ from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 
 Array = NDArray[np.float64]
 

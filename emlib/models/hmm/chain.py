@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Sequences
 from emlib.errors import require_count
@@ -19,6 +18,7 @@ from emlib.models.hmm.stationary import maximize_tied, stationary_distribution
 from emlib.models.posterior import Posterior
 from emlib.models.scratch import scratch
 from emlib.models.simplex import log, pack_simplex, unpack_simplex, vanishing_shares, without
+from emlib.models.special import xlogy
 
 Array = NDArray[np.float64]
 
@@ -122,7 +122,7 @@ class Chain:
             params.startprob**beta, params.transmat**beta, steps.tempered(beta), data,
             data.unit_weights,
         )  # fmt: skip
-        return by_sequence(smoothed.increments, data) / beta
+        return by_sequence(smoothed.increments, data)[0] / beta
 
     def best_paths(
         self, params: Any, steps: "StepDensities", data: Sequences
@@ -271,9 +271,12 @@ class StepDensities:
         )
 
 
-def by_sequence(steps: Array, data: Sequences) -> Array:
-    """Sums (n_sequences,) of one number a step (n,)."""
-    return np.asarray(np.add.reduceat(steps, data.offsets[:-1]))
+def by_sequence(increments: Array, data: Sequences) -> tuple[Array, Array]:
+    """Loglik of each sequence, and the sum of its steps' sizes, of one nat each at least."""
+    from emlib.kernels.increments import sequence_sums
+
+    logliks, sizes = sequence_sums(increments, data.offsets)
+    return logliks, sizes
 
 
 def relative_densities(log_densities: Array) -> tuple[Array, Array]:
@@ -312,6 +315,7 @@ def _smooth(
 ) -> Smoothed:
     from emlib.kernels.chain import smooth
     from emlib.kernels.chain_logs import smooth_in_logs
+    from emlib.kernels.increments import log_scales
 
     k, width = len(startprob), steps.relative.shape[1]
     start, moves = np.zeros(width), np.zeros((width, width))
@@ -322,12 +326,7 @@ def _smooth(
         scratch("filtered", (data.n, width)), increments,
     )  # fmt: skip
     sums = ChainSums(initial[:k].copy(), pairs[:k, :k] * transmat)
-    np.log(increments, out=increments)
-    increments += (
-        steps.peaks
-        if steps.own_lines
-        else np.take(steps.peaks, steps.rows, out=scratch("step peaks", (data.n,)))
-    )
+    log_scales(increments, steps.peaks, steps.rows, steps.own_lines)
     if left.any():
         smooth_in_logs(
             steps.logs(), steps.rows, data.offsets, weights, left, log(startprob), log(transmat),

@@ -57,7 +57,8 @@ class Gaussian(Emission):
         return GaussianMixtureModel(self.n_states, self.covariance_type)
 
     def log_densities(self, params: Any, table: Table, out: Array) -> None:
-        from emlib.kernels.gaussian_states import dense_log_densities, diagonal_log_densities
+        from emlib.kernels.diagonal_states import diagonal_log_densities
+        from emlib.kernels.gaussian_states import dense_log_densities
 
         if not self.mixture.structure.dense:
             means, variances = self._padded(params, self.n_states)
@@ -70,7 +71,7 @@ class Gaussian(Emission):
         )  # fmt: skip
 
     def densities(self, params: Any, table: Table, width: int) -> tuple[Array, Array]:
-        from emlib.kernels.gaussian_states import diagonal_densities
+        from emlib.kernels.diagonal_states import diagonal_densities
 
         if self.mixture.structure.dense:
             return super().densities(params, table, width)
@@ -81,7 +82,8 @@ class Gaussian(Emission):
         return relative, peaks
 
     def sums(self, params: Any, table: Table, shares: Array) -> ComponentSums:
-        from emlib.kernels.gaussian_states import dense_sums, diagonal_sums
+        from emlib.kernels.diagonal_states import diagonal_sums
+        from emlib.kernels.gaussian_states import dense_sums
 
         means = np.ascontiguousarray(params.means)
         if self.mixture.structure.dense:

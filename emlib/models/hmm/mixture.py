@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from emlib.data import Sequences, Table
 from emlib.errors import require_count
@@ -25,6 +24,7 @@ from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.scratch import scratch
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
+from emlib.models.special import xlogy
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]

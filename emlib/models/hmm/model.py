@@ -27,7 +27,6 @@ from emlib.models.hmm.chain import (
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.stationary import stationary_distribution
 from emlib.models.posterior import EXACT, Posterior
-from emlib.models.scratch import scratch
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="HMMModel")
@@ -146,17 +145,14 @@ class HMMModel(Model):
         table, steps = self._densities(params, data)
         weights = data.unit_weights * data.seen_sequences
         smoothed = self.chain.smooth(params, steps, data, weights, posterior)
-        logliks = by_sequence(smoothed.increments, data)
+        logliks, sizes = by_sequence(smoothed.increments, data)
         if not np.isfinite(logliks).all():
             _refuse_impossible(smoothed, data, FloatingPointError)
-        sizes = scratch("step peaks", (data.n,))
-        np.abs(smoothed.increments, out=sizes)
-        np.maximum(sizes, 1.0, out=sizes)  # a ratio near 1 has the rounding of 1, however small
         return HMMStats(
             smoothed.sums,
             self.emission.sums(params, table, smoothed.shares),
             float(weights @ logliks),
-            float(weights @ by_sequence(sizes, data)),
+            float(weights @ sizes),
         )
 
     def free_energy(self, params: Any, data: Sequences, beta: float) -> float:
@@ -186,7 +182,8 @@ class HMMModel(Model):
         smoothed = self._smoothed_steps(params, data)
         responsibilities = smoothed.shares[:, : self.n_states].copy()
         completed = self.emission.completed(params, data, responsibilities)
-        return Posteriors(by_sequence(smoothed.increments, data), responsibilities, completed)
+        logliks, _ = by_sequence(smoothed.increments, data)
+        return Posteriors(logliks, responsibilities, completed)
 
     def decode(self, params: Any, data: Sequences) -> tuple[NDArray[np.int64], Array]:
         """Most probable paths (n,), and their joint log densities with the data (n_sequences,).

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
 
 from emlib.data import Sequences, Table
 from emlib.models.base import Diagnosis
@@ -18,6 +17,7 @@ from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
 from emlib.models.simplex import log, vanishing
+from emlib.models.special import gammaln, xlogy
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,8 @@ rule data:
         study=STUDY.name,
         digest=lambda w: STUDY.job("data", w.dataset, w.block),
     shell:
-        "python -m emlib data results/{params.study} {wildcards.dataset} {wildcards.block} > {log} 2>&1"
+        PIN_THREADS
+        + "python -m emlib data results/{params.study} {wildcards.dataset} {wildcards.block} > {log} 2>&1"
 
 
 rule masks:
@@ -30,5 +31,6 @@ rule masks:
         study=STUDY.name,
         digest=lambda w: STUDY.job("masks", w.dataset, w.missingness, w.block),
     shell:
-        "python -m emlib masks results/{params.study} {wildcards.dataset} {wildcards.missingness} "
+        PIN_THREADS
+        + "python -m emlib masks results/{params.study} {wildcards.dataset} {wildcards.missingness} "
         "{wildcards.block} > {log} 2>&1"

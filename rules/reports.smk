@@ -27,7 +27,7 @@ rule tables:
         study=STUDY.name,
         digest=STUDY.jobs["report"],
     shell:
-        "python -m emlib tables results/{params.study} > {log} 2>&1"
+        PIN_THREADS + "python -m emlib tables results/{params.study} > {log} 2>&1"
 
 
 rule report:
@@ -54,7 +54,7 @@ rule report:
         study=STUDY.name,
         digest=STUDY.jobs["report"],
     shell:
-        "python -m emlib report results/{params.study} > {log} 2>&1"
+        PIN_THREADS + "python -m emlib report results/{params.study} > {log} 2>&1"
 
 
 rule strict:
@@ -72,4 +72,5 @@ rule strict:
     params:
         study=STUDY.name,
     shell:
-        "python -m emlib strict results/{params.study} --output {output} 2>&1 | tee {log}"
+        PIN_THREADS
+        + "python -m emlib strict results/{params.study} --output {output} 2>&1 | tee {log}"

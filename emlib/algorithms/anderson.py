@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from emlib.algorithms.base import Algorithm, Position, em_position
 from emlib.algorithms.chart import Chart
@@ -132,6 +131,8 @@ def damped_least_squares(matrix: Array, target: Array, damping: float) -> Array:
     -------
     ndarray of shape (m,)
     """
+    from scipy.optimize import brentq  # half a second that most processes can spare
+
     u, d, vt = np.linalg.svd(matrix, full_matrices=False)
     kept = d > d.max(initial=0.0) * np.finfo(float).eps * max(matrix.shape)
     u, d, vt = u[:, kept], d[kept], vt[kept]

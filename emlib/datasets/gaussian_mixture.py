@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
 from emlib.datasets.dataset import Dataset, DatasetInfo, Truth
 from emlib.datasets.given_mixture import check_given, given_parameters, is_given
@@ -188,6 +187,8 @@ def _solve(
     Where some components stay, the largest overlap is already the one wanted. A search upwards is
     given up where it raises that one, or where the statistic falls again.
     """
+
+    from scipy.optimize import brentq  # half a second that most processes can spare
 
     def scaled(log_c: float) -> FloatArray:
         return np.where(moving, scales * np.exp(log_c), scales)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh, solve_triangular
 
 from emlib.datasets.quadratic import Probability, quadratic_form_cdf
 
@@ -103,6 +102,8 @@ def misclassification(
     own, other : ndarray of shape (d, d)
         Covariances of i and of j.
     """
+    from scipy.linalg import eigh, solve_triangular  # 0.3 s that most processes can spare
+
     own_factor = np.linalg.cholesky(own)
     inner = solve_triangular(np.linalg.cholesky(other), own_factor, lower=True)
     ratios, directions = eigh(inner.T @ inner)

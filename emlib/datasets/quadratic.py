@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -106,6 +105,7 @@ def _exponent(
 
 def _saddle(a: FloatArray, b: FloatArray, q: float) -> float | None:
     """Return the minimum of the exponent on the positive real axis, None if out of range."""
+    from scipy.optimize import brentq  # half a second that most processes can spare
 
     def slope(s: float) -> float:
         left = 1 - 2 * a * s

@@ -33,10 +33,8 @@ def replicate_table(results: Results, outcomes: Outcomes) -> pd.DataFrame:
     report counts as none.
     """
     fits = results.fits
-    order = np.lexsort((fits["start"], fits["replicate"], fits["cell"]))
-    cell = fits["cell"].to_numpy()[order]
-    replicate = fits["replicate"].to_numpy()[order]
-    first = group_starts(cell * (int(replicate.max(initial=0)) + 1) + replicate)
+    order, first = results.by_start
+    cell, replicate = fits["cell"].to_numpy()[order], fits["replicate"].to_numpy()[order]
     sizes = np.diff(np.r_[first, len(order)])
     hit, loss = outcomes.hit[order], outcomes.loss[order]
     table = {"cell": cell[first], "replicate": replicate[first], "starts": sizes}
@@ -145,10 +143,10 @@ def cell_table(
     table = table.join(_start_rates(replicates, conditional, n))
     table = table.join(_running_times(replicates, bootstrap, n))
     table = table.join(_quantiles(fits, outcomes, cell, n))
-    status = fits["status"].astype(str).to_numpy()
-    table["failures"] = np.bincount(cell[status != "converged"], minlength=n)
-    for name in STATUSES:
-        table[f"status_{name}"] = np.bincount(cell[status == name], minlength=n)
+    status = {name: (fits["status"] == name).to_numpy() for name in STATUSES}
+    table["failures"] = np.bincount(cell[~status["converged"]], minlength=n)
+    for name, ended in status.items():
+        table[f"status_{name}"] = np.bincount(cell[ended], minlength=n)
     for name in FLAGS:
         table[f"flag_{name}"] = np.bincount(cell[has_flag(fits, name)], minlength=n)
     table["spurious_above"] = np.bincount(cell[outcomes.above], minlength=n)

@@ -21,7 +21,8 @@ def estimation_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame
     `<measure>_replicates` says how many replicates have the measure: a replicate whose every start
     failed has none.
     """
-    best = results.fits.iloc[replicates["best"].to_numpy()]
+    best = results.fits[["cell", "loglik_polished", *MEASURES]]
+    best = best.iloc[replicates["best"].to_numpy()]
     best = best.loc[np.isfinite(best["loglik_polished"]).to_numpy()]
     groups = dict(by_cell(best))
     out = []
@@ -71,12 +72,12 @@ def correlation_table(results: Results, outcomes: Outcomes, tolerance: float) ->
 def rank_correlations(frame: pd.DataFrame, by: list[str], x: str, y: str) -> pd.DataFrame:
     """Spearman correlation of two columns within each group; NaN where one of them is constant."""
     groups = frame.groupby(by, sort=False)
-    u = groups[x].rank() - groups[x].rank().groupby([frame[c] for c in by]).transform("mean")
-    v = groups[y].rank() - groups[y].rank().groupby([frame[c] for c in by]).transform("mean")
-    sums = (
-        pd.DataFrame({"uv": u * v, "uu": u * u, "vv": v * v, **{c: frame[c] for c in by}})
-        .groupby(by, sort=False)
-        .sum()
+    group = groups.ngroup()
+    u, v = (
+        ranks - ranks.groupby(group).transform("mean")
+        for ranks in (groups[x].rank(), groups[y].rank())
     )
+    sums = pd.DataFrame({"uv": u * v, "uu": u * u, "vv": v * v}).groupby(group).sum()
     scale = (sums["uu"] * sums["vv"]) ** 0.5
-    return (sums["uv"] / scale.where(scale > 0)).rename("correlation").reset_index()
+    found = frame[by].drop_duplicates().reset_index(drop=True)
+    return found.assign(correlation=sums["uv"] / scale.where(scale > 0))

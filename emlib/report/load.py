@@ -5,8 +5,9 @@ A block counts only whole: if one of its six files is absent or damaged, it is n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,16 @@ FIT_COLUMNS = [
     *("linear_rate", "eigenvalue_ratio", "smallest_component"),
     *("ari", "parameter_error", "imputation_error"),
 ]
+FIT_NAMES = [
+    *("cell_id", "dataset", "missingness", "model", "init", "algorithm", "data_id"),
+    *("status", "flags", "message", "status_polished"),
+]
+"""Columns of text that repeat few values."""
 TIMING_COLUMNS = [
     *("fit_id", "seconds_init", "seconds_climb", "seconds_polish"),
     *("started", "ended", "processor"),
 ]
-CURVE_COLUMNS = ["fit_id", "iteration", "e_steps", "objective", "loglik"]
+OWN = "fit_id"
 OWN_OBJECTIVE = ("classification", "stochastic", "online")
 """Algorithms whose objective is not the penalized loglik of a model with a prior."""
 SETTING = ["dataset", "missingness", "model", "algorithm"]
@@ -55,7 +61,8 @@ class Results:
     certificates : DataFrame
         One row a certified optimum.
     coverage : DataFrame
-        One row a block: fits planned and found, and what is missing.
+        One row a block: fits planned and found, and what is missing; its fits are `fits` in this
+        order.
     """
 
     paths: StudyPaths
@@ -72,15 +79,14 @@ class Results:
         models = self.study["models"].items()
         return {name for name, spec in models if spec["settings"].get("prior") is not None}
 
-    def curves(self) -> Iterator[pd.DataFrame]:
-        """Curves of one dataset x missingness x model at a time, so that memory stays bounded."""
-        present = self.coverage[self.coverage["missing"] == ""]
-        for _, group in present.groupby(["dataset", "missingness", "model"], sort=False):
-            tables = [
-                files.read_table(block_path(self.paths, "curves", row), CURVE_COLUMNS)
-                for row in rows_of(group)
-            ]
-            yield to_frame(pa.concat_tables(tables))
+    @cached_property
+    def by_start(self) -> tuple[np.ndarray, np.ndarray]:
+        """Fits by cell, replicate and start, as rows; and where each cell's replicate begins."""
+        fits = self.fits
+        cell, replicate = fits["cell"].to_numpy(), fits["replicate"].to_numpy()
+        width = int(replicate.max(initial=0)) + 1
+        order = np.lexsort((fits["start"].to_numpy(), cell.astype(np.int64) * width + replicate))
+        return order, group_starts(cell[order].astype(np.int64) * width + replicate[order])
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
@@ -94,10 +100,10 @@ def block_path(paths: StudyPaths, kind: str, row: Any) -> Path:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Arrow to pandas, text as categories: a million rows repeat few names."""
+    """Arrow to pandas, text as categories: a million rows repeat few names, but for their own."""
     arrays = [
-        column.dictionary_encode() if pa.types.is_string(column.type) else column
-        for column in table.columns
+        column.dictionary_encode() if pa.types.is_string(column.type) and name != OWN else column
+        for name, column in zip(table.column_names, table.columns, strict=True)
     ]
     return pa.table(arrays, names=table.column_names).unify_dictionaries().to_pandas()
 
@@ -115,7 +121,11 @@ def load_results(study_dir: Path) -> Results:
         raise StoreError(f"{paths.root}: no study.json and plan.parquet; run `emlib plan` first")
     study = grid.load_study(paths.root)
     plan = files.read_table(paths.plan).to_pandas()
-    found = [_read_block(paths, block, plan) for block in grid.planned_blocks(paths.root)]
+    starts = {
+        group: int(number)
+        for group, number in plan.groupby(SETTING[:3], sort=False)["starts"].sum().items()
+    }
+    found = [_read_block(paths, block, starts) for block in grid.planned_blocks(paths.root)]
     coverage = pd.DataFrame([row for row, _ in found])
     fits = _stack(found, "fits", [*FIT_COLUMNS, *TIMING_COLUMNS[1:]])
     references = _stack(found, "references", files.SCHEMAS["references"].names)
@@ -155,12 +165,8 @@ def _stack(found: list[Found], kind: str, columns: list[str]) -> pd.DataFrame:
     return to_frame(pa.schema([(name, kinds[name]) for name in columns]).empty_table())
 
 
-def _read_block(paths: StudyPaths, block: grid.Block, plan: pd.DataFrame) -> Found:
-    mine = (
-        (plan["dataset"] == block.dataset)
-        & (plan["missingness"] == block.missingness)
-        & (plan["model"] == block.model)
-    )
+def _read_block(paths: StudyPaths, block: grid.Block, starts: Mapping[Any, int]) -> Found:
+    group = (block.dataset, block.missingness, block.model)
     row: dict[str, Any] = {
         "dataset": block.dataset,
         "missingness": block.missingness,
@@ -168,19 +174,18 @@ def _read_block(paths: StudyPaths, block: grid.Block, plan: pd.DataFrame) -> Fou
         "block": block.block,
         "first": block.first,
         "last": block.last,
-        "planned": int(plan["starts"][mine].sum()) * (block.last - block.first),
+        "planned": starts.get(group, 0) * (block.last - block.first),
         "found": 0,
         "missing": "",
     }
-    here = pd.Series(row)
-    absent = [kind for kind in BLOCK_KINDS if not block_path(paths, kind, here).is_file()]
+    path = {kind: paths.block(kind, *group, block.block) for kind in BLOCK_KINDS}
+    absent = [kind for kind in BLOCK_KINDS if not path[kind].is_file()]
     if absent:
         return row | {"missing": ", ".join(absent)}, {}
     try:
-        fits = files.read_table(block_path(paths, "fits", here), FIT_COLUMNS)
-        timings = files.read_table(block_path(paths, "timings", here), TIMING_COLUMNS)
-        whole = ("references", "certificates")
-        tables = {kind: files.read_table(block_path(paths, kind, here)) for kind in whole}
+        fits = files.read_table(path["fits"], FIT_COLUMNS, repeating=FIT_NAMES)
+        timings = files.read_table(path["timings"], TIMING_COLUMNS, repeating=["processor"])
+        tables = {kind: files.read_table(path[kind]) for kind in ("references", "certificates")}
     except StoreError:
         return row | {"missing": "damaged"}, {}
     return row | {"found": len(fits)}, tables | {"fits": _beside(fits, timings)}

@@ -82,21 +82,31 @@ def _of_fits(results: Results, optimum: np.ndarray, size: int) -> pd.DataFrame:
 
 def _certified(results: Results, table: pd.DataFrame) -> pd.DataFrame:
     """The certificate of each optimum, empty where it has none."""
-    found = pd.DataFrame({name: pd.Series(np.nan, table.index) for name in CERTIFIED})
-    found = found.assign(verdict="", reason="")
+    given = results.certificates
+    of, which = _nearest(given, table)
+    decided = ~given["verdict"].isin(["", "uncertified"]).to_numpy()[which]
+    order = np.lexsort((np.where(decided, which, -which), ~decided, of))  # the first that decides
+    order = order[group_starts(of[order])]
+    found = given[CERTIFIED].astype({"verdict": str, "reason": str}).iloc[which[order]]
+    found = found.set_axis(of[order]).reindex(table.index)
+    return found.fillna({"verdict": "", "reason": ""})
+
+
+def _nearest(certificates: pd.DataFrame, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The optimum that each certificate is of, as a row of `table`, and the certificate's row."""
+    key = ["data_id", "model"]
+    names = table[[*key, "problem"]].drop_duplicates("problem").astype(dict.fromkeys(key, str))
+    mine = certificates[key].astype(str).merge(names, "left", on=key)["problem"].to_numpy(float)
+    objective = certificates["objective"].to_numpy(float)
+    which = np.flatnonzero(~np.isnan(mine) & np.isfinite(objective))
     height, problem = table["objective"].to_numpy(float), table["problem"].to_numpy()
-    keys = zip(table["data_id"].astype(str), table["model"].astype(str), strict=True)
-    code = dict(zip(keys, problem, strict=True))
-    for row in results.certificates.to_dict("records"):
-        mine = code.get((str(row["data_id"]), str(row["model"])))
-        if mine is None or not np.isfinite(row["objective"]):
-            continue
-        first, last = np.searchsorted(problem, [mine, mine + 1])
-        nearest = first + int(np.abs(height[first:last] - row["objective"]).argmin())
-        same = abs(height[nearest] - row["objective"]) <= APART
-        if same and found.loc[nearest, "verdict"] in ("", "uncertified"):
-            found.loc[nearest] = [row[name] for name in CERTIFIED]
-    return found
+    first, last = (np.searchsorted(problem, mine[which] + k) for k in (0, 1))
+    of, gap = first.copy(), np.full(len(which), np.inf)
+    for step in range(int((last - first).max(initial=0))):
+        candidate = np.minimum(first + step, last - 1)
+        distance = np.abs(height[candidate] - objective[which])
+        of, gap = np.where(distance < gap, candidate, of), np.minimum(distance, gap)
+    return of[gap <= APART], which[gap <= APART]
 
 
 def _reached(
@@ -120,8 +130,8 @@ def _shares(starts: np.ndarray, reached: np.ndarray) -> pd.DataFrame:
 def basin_table(results: Results, optima: Optima) -> pd.DataFrame:
     """One row an optimum and init (and algorithm): how many of its starts ended there."""
     fits, table = results.fits, optima.table
-    rival = fits[["init", "algorithm"]].astype(str)
-    kind, kinds = pd.factorize(rival["init"] + "\n" + rival["algorithm"])
+    pair = fits.groupby(["init", "algorithm"], sort=False, observed=True)
+    kind, kinds = pair.ngroup().to_numpy(), list(pair.size().index)
     width = max(len(kinds), 1)
     size = int(table["problem"].max()) + 1 if len(table) else 0
     starts = np.bincount(optima.problem * width + kind, minlength=size * width)
@@ -131,24 +141,23 @@ def basin_table(results: Results, optima: Optima) -> pd.DataFrame:
     which = np.tile(np.arange(width), len(table))
     trials = starts[table["problem"].to_numpy()[of] * width + which]
     keep = trials > 0
-    names = [str(name).split("\n") for name in kinds]
     oracles = set(fits.loc[fits["oracle"].to_numpy(bool), "init"].astype(str))
     head = table[["dataset", "missingness", "model", "data_id", "replicate", "rank"]]
     head = head.iloc[of[keep]].reset_index(drop=True)
-    head["init"] = [names[k][0] for k in which[keep]]
-    head["algorithm"] = [names[k][1] for k in which[keep]]
+    for place, axis in enumerate(("init", "algorithm")):
+        names = pd.Categorical([str(one[place]) for one in kinds])
+        head[axis] = names[which[keep]]
     head["oracle"] = head["init"].isin(oracles)
     return head.join(_shares(trials[keep], reached[keep]))
 
 
 def with_verdicts(results: Results, optima: Optima) -> Results:
     """The results with ``saddle`` and ``not_identified`` among the flags of the fits there."""
-    verdict = np.r_[optima.table["verdict"].to_numpy(object), [""]][optima.of_fit]
-    flags = results.fits["flags"].astype(str).to_numpy(object)
-    marked = np.isin(verdict.astype(str), AS_FLAGS)
+    verdict = optima.table["verdict"].astype(str).to_numpy(object)
+    marked = np.r_[np.isin(verdict, AS_FLAGS), False][optima.of_fit]
+    flags = results.fits["flags"].astype(object)
     flags[marked] = [
-        ",".join(sorted({*filter(None, old.split(",")), new}))
-        for old, new in zip(flags[marked], verdict[marked], strict=True)
+        ",".join(sorted({*filter(None, str(old).split(",")), new}))
+        for old, new in zip(flags[marked], verdict[optima.of_fit[marked]], strict=True)
     ]
-    fits = results.fits.assign(flags=pd.Series(flags, results.fits.index, dtype="category"))
-    return replace(results, fits=fits)
+    return replace(results, fits=results.fits.assign(flags=flags.astype("category")))

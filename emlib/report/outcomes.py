@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
+
+from emlib.report.load import group_starts
 
 DEAD = ("degenerate", "failed", "invalid", "lost")
 POLISH_MAY_GAIN = 0.1
@@ -116,22 +119,24 @@ def has_flag(fits: pd.DataFrame, flag: str) -> np.ndarray:
 def problems(fits: pd.DataFrame, references: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     """Code of (data_id, model) for fits, then references; and the names, one row a code."""
     columns = ["dataset", "missingness", "model", "data_id", "replicate"]
-    both = pd.concat(
-        [fits[columns].astype(dict.fromkeys(columns[:4], str)), references[columns].astype(str)],
+    n, model = len(fits), _joint_codes(fits["model"], references["model"])
+    data = _joint_codes(fits["data_id"], references["data_id"])
+    code, _ = pd.factorize(data * (int(model.max(initial=0)) + 1) + model)
+    first = group_starts(np.maximum.accumulate(code)) if len(code) else code
+    named = pd.concat(
+        [
+            part[columns].astype(str)
+            for part in (fits.iloc[first[first < n]], references.iloc[first[first >= n] - n])
+        ],
         ignore_index=True,
     )
-    data, _ = pd.factorize(both["data_id"])
-    model, names = pd.factorize(both["model"])
-    code, first = _dense(data * max(len(names), 1) + model)
-    named = both.iloc[first].astype({"replicate": int}).reset_index(drop=True)
-    return code, named
+    return code, named.astype({"replicate": int})
 
 
-def _dense(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    code, unique = pd.factorize(keys)
-    first = np.full(len(unique), len(keys))
-    np.minimum.at(first, code, np.arange(len(keys)))
-    return code, first
+def _joint_codes(a: pd.Series, b: pd.Series) -> np.ndarray:
+    """One code a text, for two columns one after the other."""
+    both = union_categoricals([a.astype("category"), b.astype("category")])
+    return both.codes.astype(np.int64)
 
 
 def _searched(code: np.ndarray, references: pd.DataFrame, size: int, spurious: bool) -> np.ndarray:
@@ -159,4 +164,4 @@ def _best_of(
 def _ids(fits: pd.DataFrame, rows: np.ndarray, column: str = "fit_id") -> np.ndarray:
     if len(fits) == 0:
         return np.full(len(rows), "", dtype=object)
-    return fits[column].astype(object).to_numpy()[np.maximum(rows, 0)]
+    return fits[column].iloc[np.maximum(rows, 0)].astype(object).to_numpy()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit  # scipy.stats takes over a second to import
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +30,7 @@ def wilson(hits: ArrayLike, trials: ArrayLike, level: float = 0.95) -> tuple[Flo
         Bounds in [0, 1]; NaN where there are no trials.
     """
     k, n = np.asarray(hits, dtype=float), np.asarray(trials, dtype=float)
-    z2 = float(norm.ppf(0.5 + level / 2)) ** 2
+    z2 = float(ndtri(0.5 + level / 2)) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         p = k / n
         centre = (p + z2 / (2 * n)) / (1 + z2 / n)
@@ -102,7 +101,10 @@ class Bootstrap:
             else:
                 bits = self._generator(*key).integers(2, size=(self.draws, replicates))
                 bits[0] = 0  # the data as they are: the test stays exact (Phipson, Smyth 2010)
-            self._kept[key] = (1.0 - 2.0 * bits).astype(float)
+            signs = bits.astype(float)
+            signs *= -2.0
+            signs += 1.0
+            self._kept[key] = signs
         return self._kept[key]
 
 
@@ -149,7 +151,7 @@ def paired_contrasts(
     critical = max_t(d, bootstrap, level)
     low = np.maximum(np.minimum(centre - critical * error, mean), -1.0)
     high = np.minimum(np.maximum(centre + critical * error, mean), 1.0)
-    width = critical if np.isfinite(critical) else float(norm.ppf(0.5 + level / 2))
+    width = critical if np.isfinite(critical) else float(ndtri(0.5 + level / 2))
     needed = np.ceil((width / half_width) ** 2 * variance).astype(np.int64)
     return Contrasts(mean, low, high, error, critical, needed)
 
@@ -166,7 +168,7 @@ def max_t(d: Floats, bootstrap: Bootstrap, level: float = 0.95) -> float:
     centre, variance = _centred(bootstrap.signs(n) @ d, (d**2).sum(axis=0), n)
     largest = np.abs(centre / np.sqrt(variance / (n + 2))).max(axis=1)
     exact = float(np.quantile(largest, level, method="inverted_cdf"))
-    floor = float(student.ppf(0.5 + level / 2, n - 1)) if n > 1 else np.inf
+    floor = float(stdtrit(n - 1, 0.5 + level / 2)) if n > 1 else np.inf
     return max(exact * (1 + 1e-12), floor)
 
 
@@ -178,7 +180,7 @@ def _centred(sums: Floats, squares: Floats, n: int) -> tuple[Floats, Floats]:
 
 def replicates_for(p: float, half_width: float = 0.05, level: float = 0.95) -> int:
     """Replicates that give one proportion near `p` an interval of plus or minus `half_width`."""
-    z = float(norm.ppf(0.5 + level / 2))
+    z = float(ndtri(0.5 + level / 2))
     return int(np.ceil(z**2 * p * (1 - p) / half_width**2))
 
 

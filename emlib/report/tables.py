@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from emlib.report.budgets import budget_table
 from emlib.report.cells import budget_of, cell_table, replicate_table
 from emlib.report.contrasts import difference_table
 from emlib.report.convergence import convergence_tables
+from emlib.report.csvtext import csv_bytes
 from emlib.report.estimation import correlation_table, estimation_table
 from emlib.report.load import Results, load_results
 from emlib.report.optima import basin_table, find_optima, with_verdicts
@@ -22,7 +24,7 @@ from emlib.report.schemas import TABLES
 from emlib.report.sensitivity import sensitivity_summary, sensitivity_table
 from emlib.report.statistics import Bootstrap
 from emlib.study import files, identity
-from emlib.study.atomic import write_text
+from emlib.study.atomic import write_bytes
 from emlib.study.paths import StudyPaths
 
 WORST_FITS = 10
@@ -69,7 +71,7 @@ def compute_tables(results: Results) -> dict[str, pd.DataFrame]:
     by_iteration, by_e_steps = convergence_tables(results, outcomes, tolerance)
     sensitivity = sensitivity_table(results, bootstrap)
     best = replicates["best"].to_numpy()
-    fit_id = results.fits["fit_id"].astype(object).to_numpy()
+    best_fit = results.fits["fit_id"].iloc[best].astype(object).to_numpy()
     return {
         "cells": cells,
         "differences": difference_table(results, replicates, budget_of(study), bootstrap),
@@ -89,7 +91,7 @@ def compute_tables(results: Results) -> dict[str, pd.DataFrame]:
         "coverage": results.coverage,
         "machines": machine_table(results.fits),
         "replicates": replicates.assign(
-            cell_id=plan["cell_id"].to_numpy()[replicates["cell"]], best_fit=fit_id[best]
+            cell_id=plan["cell_id"].to_numpy()[replicates["cell"]], best_fit=best_fit
         ),
         "hits": hit_table(results.fits, outcomes, best),
     }
@@ -111,17 +113,25 @@ def hit_table(fits: pd.DataFrame, outcomes: Outcomes, best: np.ndarray) -> pd.Da
 def worst_table(fits: pd.DataFrame, outcomes: Outcomes) -> pd.DataFrame:
     """The worst fits: errors first, then by loss; one of each init and status, then others."""
     order = {name: rank for rank, name in enumerate(WORST_FIRST)}
-    rank = fits["status"].astype(str).map(order).fillna(len(order)).to_numpy()
-    ranked = fits.assign(rank=rank, loss=outcomes.loss, reference=outcomes.reference)
-    ranked = ranked[~outcomes.hit].sort_values(
-        ["rank", "loss", "cell", "replicate", "start"],
-        ascending=[True, False, True, True, True],
-        kind="stable",
+    status, init = fits["status"].astype("category").cat, fits["init"].astype("category").cat
+    rank = np.array([order.get(str(name), len(order)) for name in status.categories], dtype=int)
+    missed = np.flatnonzero(~outcomes.hit)
+    cell, loss = fits["cell"].to_numpy()[missed], outcomes.loss[missed]
+    number = [fits[name].to_numpy()[missed] for name in ("start", "replicate")]
+    worst = missed[np.lexsort((*number, cell, -loss, rank[status.codes.to_numpy()[missed]]))]
+    kinds = _first_of(worst, init.codes.to_numpy() * len(rank) + status.codes.to_numpy())
+    others = worst[~np.isin(worst, kinds)]
+    others = _first_of(others, fits["cell"].to_numpy())
+    chosen = worst[np.isin(worst, np.r_[kinds, others][:WORST_FITS])]
+    shown = fits.iloc[chosen].assign(
+        loss=outcomes.loss[chosen], reference=outcomes.reference[chosen]
     )
-    kinds = ranked.drop_duplicates(["init", "status"])
-    others = ranked.drop(kinds.index).drop_duplicates("cell")
-    chosen = pd.concat([kinds, others]).head(WORST_FITS).index
-    return ranked[ranked.index.isin(chosen)][TABLES["worst"].names]
+    return shown[TABLES["worst"].names]
+
+
+def _first_of(rows: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """The first row of each kind, in the order of the rows."""
+    return rows[np.sort(np.unique(kind[rows], return_index=True)[1])]
 
 
 def machine_table(fits: pd.DataFrame) -> pd.DataFrame:
@@ -140,15 +150,19 @@ def write(folder: Path, name: str, frame: pd.DataFrame) -> None:
     table = pa.Table.from_arrays(columns, schema=schema)
     files.write_table(folder / f"{name}.parquet", table, schema)
     if name not in NO_CSV:
-        text = frame[schema.names].to_csv(index=False, float_format="%.12g", lineterminator="\n")
-        write_text(folder / f"{name}.csv", text)
+        write_bytes(folder / f"{name}.csv", csv_bytes(frame[schema.names]))
 
 
 def to_arrow(values: pd.Series, kind: pa.DataType) -> pa.Array:
     """A column in its schema's type; NaN stays NaN."""
-    if pa.types.is_string(kind):
-        return pa.array(values.astype(object).fillna("").astype(str).to_numpy(object), kind)
-    return pa.array(values.to_numpy(kind.to_pandas_dtype()), kind, from_pandas=False)
+    if not pa.types.is_string(kind):
+        return pa.array(values.to_numpy(kind.to_pandas_dtype()), kind, from_pandas=False)
+    texts = pa.array(values)
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary.cast(kind).take(texts.indices)
+    return pc.fill_null(texts.cast(kind), "")
 
 
 def read(study_dir: Path, name: str) -> pd.DataFrame:

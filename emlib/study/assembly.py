@@ -12,6 +12,9 @@ from emlib.study.journal import decode
 
 NAN = math.nan
 Row = dict[str, Any]
+Rows = list[Row] | dict[str, list[Any]]
+CURVE_OF = ("cell_id", "init", "algorithm", "replicate", "start")
+CURVE_POINTS = ("iteration", "e_steps", "objective", "loglik")
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def block_tables(
     results: Mapping[int, bytes],
     deaths: Mapping[int, Death],
     keep_params: str,
-) -> tuple[dict[str, list[Row]], int]:
+) -> tuple[dict[str, Rows], int]:
     """Rows of a block's six files, in the order of its tasks.
 
     Parameters
@@ -106,7 +109,7 @@ def block_tables(
     -------
     tables : dict
         ``fits``, ``curves``, ``timings``, ``references``, ``params`` and ``certificates``: lists
-        of rows.
+        of rows; of ``curves``, which are many, the columns.
     provisional : int
         How many tasks ended in a way that is tried again.
     """
@@ -117,9 +120,9 @@ def block_tables(
         elif number in deaths:
             ended[task.kind].append((task, _dead(task, deaths[number])))
     fits = ended["fit"]
-    tables = {
+    tables: dict[str, Rows] = {
         "fits": [fit_row(task, record) for task, record in fits],
-        "curves": [row for task, record in fits for row in fit_curve(task, record)],
+        "curves": _curve_columns(fits),
         "timings": [_timing_row(task, record) for task, record in fits],
         "references": reference_rows(ended["reference"]),
         "params": _params_rows(fits, keep_params),
@@ -158,20 +161,23 @@ def certificate_row(task: Task, record: Row) -> Row:
 
 def fit_curve(task: Task, record: Row) -> Iterable[Row]:
     """A fit's rows of ``curves``; none if it never climbed."""
-    curve = record.get("curve")
-    if not curve:
-        return
-    names = ("cell_id", "init", "algorithm", "replicate", "start")
-    fixed = {"fit_id": task.identity, **{name: task.row[name] for name in names}}
-    columns = (curve["iteration"], curve["e_steps"], curve["objective"], curve["loglik"])
-    for iteration, e_steps, objective, loglik in zip(*columns, strict=True):
-        yield {
-            **fixed,
-            "iteration": iteration,
-            "e_steps": e_steps,
-            "objective": objective,
-            "loglik": loglik,
-        }
+    columns = _curve_columns([(task, record)])
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def _curve_columns(fits: Iterable[tuple[Task, Row]]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [] for name in ("fit_id", *CURVE_OF, *CURVE_POINTS)}
+    for task, record in fits:
+        curve = record.get("curve")
+        if curve:
+            points = len(curve["iteration"])
+            columns["fit_id"] += [task.identity] * points
+            for name in CURVE_OF:
+                columns[name] += [task.row[name]] * points
+            for name in CURVE_POINTS:
+                columns[name] += curve[name]
+    return columns
 
 
 def _timing_row(task: Task, record: Row) -> Row:

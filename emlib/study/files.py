@@ -25,6 +25,7 @@ _TYPES = {
     "bool": pa.bool_(),
     "floats": pa.list_(pa.float64()),
 }
+_PLAIN = (pa.string(), pa.float64(), pa.int32(), pa.bool_())
 
 
 def _schema(columns: str) -> pa.Schema:
@@ -100,8 +101,18 @@ def table_bytes(rows: Rows | pa.Table, schema: str | pa.Schema) -> bytes:
     return buffer.getvalue()
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(
+    path: Path, columns: Sequence[str] | None = None, repeating: Sequence[str] = ()
+) -> pa.Table:
     """Read a parquet file, its checksums verified.
+
+    Parameters
+    ----------
+    path : Path
+    columns : sequence of str, optional
+        All by default.
+    repeating : sequence of str
+        Columns of text that come dictionary-encoded, as they are in the file.
 
     Raises
     ------
@@ -114,12 +125,35 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(
+            path, page_checksum_verification=True, read_dictionary=list(repeating)
+        ) as file:
             return file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(
             f"{path}: damaged ({error}); delete it and run again to rebuild it from the store"
         ) from error
+
+
+def greatest(path: Path, columns: Sequence[str]) -> dict[str, float]:
+    """The largest value of some columns of numbers, by the file's own statistics.
+
+    A file without rows has none. One without statistics is read.
+    """
+    with pq.ParquetFile(path) as file:
+        data = file.metadata
+        place = {name: data.schema.names.index(name) for name in columns}
+        groups = [
+            data.row_group(k) for k in range(data.num_row_groups) if data.row_group(k).num_rows
+        ]
+        found = {
+            name: [group.column(column).statistics for group in groups]
+            for name, column in place.items()
+        }
+    if all(one is not None and one.has_min_max for several in found.values() for one in several):
+        return {name: max(one.max for one in several) for name, several in found.items() if several}
+    table = read_table(path, columns)
+    return {name: np.nanmax(table[name].to_numpy()) for name in columns}
 
 
 def read_tables(
@@ -135,16 +169,17 @@ def read_tables(
 
 def _as_table(rows: Any, schema: pa.Schema) -> pa.Table:
     if isinstance(rows, pa.Table):
-        columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
+        columns = {name: rows.column(name) for name in rows.column_names}
     elif isinstance(rows, Mapping):
         columns = {name: list(values) for name, values in rows.items()}
     else:
         rows = list(rows)
-        names = set().union(*rows) if rows else set(schema.names)
-        missing = [name for name in names if any(name not in row for row in rows)]
-        if missing:
-            raise ValueError(f"rows without {', '.join(sorted(missing))}")
-        columns = {name: [row[name] for row in rows] for name in names}
+        names = set(rows[0]).union(*rows) if rows else set(schema.names)
+        try:
+            columns = {name: [row[name] for row in rows] for name in names}
+        except KeyError:
+            missing = [name for name in names if any(name not in row for row in rows)]
+            raise ValueError(f"rows without {', '.join(sorted(missing))}") from None
     _check_names(columns, schema)
     arrays = [_column(columns[field.name], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema.remove_metadata())
@@ -158,18 +193,54 @@ def _check_names(columns: Mapping[str, Any], schema: pa.Schema) -> None:
         raise ValueError(f"columns missing: {found[0]}; columns unknown: {found[1]}")
 
 
-def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _column(values: Sequence[Any] | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """A column without nulls but in lists. Buffers are built here: ``pa.array`` imports pandas."""
+    if isinstance(values, pa.ChunkedArray):
+        if values.type == kind and kind in _PLAIN and not values.null_count:
+            return _one_nan(values.combine_chunks(), kind)
+        values = values.to_pylist()
+    n = len(values)
     if kind == pa.float64():
         numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
         numbers[np.isnan(numbers)] = np.nan
-        return pa.array(numbers, type=kind, from_pandas=False)
+        return pa.Array.from_buffers(kind, n, [None, pa.py_buffer(numbers)])
     if kind == pa.string():
-        return pa.array(["" if value is None else str(value) for value in values], type=kind)
+        return _strings(["" if value is None else str(value) for value in values])
     if kind == pa.bool_():
-        return pa.array([bool(value) for value in values], type=kind)
+        bits = np.packbits(
+            np.array([bool(value) for value in values], dtype=bool), bitorder="little"
+        )
+        return pa.Array.from_buffers(kind, n, [None, pa.py_buffer(bits)])
     if kind == pa.int32():
-        return pa.array([int(value) for value in values], type=kind)
-    return pa.array([None if value is None else list(value) for value in values], type=kind)
+        numbers = np.array([int(value) for value in values], dtype=np.int32)
+        return pa.Array.from_buffers(kind, n, [None, pa.py_buffer(numbers)])
+    if any(value is None for value in values):
+        return pa.array([None if value is None else list(value) for value in values], type=kind)
+    ends = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    parts = np.array([number for value in values for number in value], dtype=float)
+    inner = pa.Array.from_buffers(pa.float64(), len(parts), [None, pa.py_buffer(parts)])
+    return pa.Array.from_buffers(kind, n, [None, pa.py_buffer(ends)], children=[inner])
+
+
+def _one_nan(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if kind != pa.float64():
+        return values
+    numbers = np.array(values)
+    numbers[np.isnan(numbers)] = np.nan
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def _strings(texts: list[str]) -> pa.Array:
+    whole = "".join(texts)
+    content = whole.encode("utf-8")
+    ascii_only = len(content) == len(whole)
+    sizes = map(len, texts) if ascii_only else (len(text.encode("utf-8")) for text in texts)
+    ends = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(sizes, dtype=np.int64, count=len(texts)), out=ends[1:])
+    if ends[-1] > np.iinfo(np.int32).max:
+        raise ValueError(f"a column of {ends[-1]} bytes of text does not fit in one array")
+    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(content)]
+    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
 
 # --- arrays ---------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from emlib.sources import syntax_digest
+from emlib.sources import source_of, syntax_digest
 from emlib.study import components
 from emlib.study.identity import digest
 
@@ -125,15 +124,11 @@ def _closure(roots: list[Path]) -> set[Path]:
 @cache
 def _imports(path: Path) -> tuple[Path, ...]:
     files: list[Path | None] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            files.extend(_resolve(alias.name, None) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if node.level:  # none in a plugin, which is one file
-                parts = path.relative_to(PACKAGE.parent).with_suffix("").parts[: -node.level]
-                module = ".".join([*parts, *([module] if module else [])])
-            files.extend(_resolve(module, alias.name) for alias in node.names)
+    for module, name, level, _ in source_of(path).imports:
+        if level:  # none in a plugin, which is one file
+            parts = path.relative_to(PACKAGE.parent).with_suffix("").parts[:-level]
+            module = ".".join([*parts, *([module] if module else [])])
+        files.append(_resolve(module, name))
     return tuple(file for file in files if file is not None)
 
 
@@ -153,9 +148,7 @@ def _resolve(module: str, name: str | None) -> Path | None:
     package = base / "__init__.py"
     if not package.is_file():
         return None
-    for node in ast.parse(package.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module != module:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return _resolve(node.module, alias.name)
+    for one in source_of(package).imports:
+        if one.name is not None and one.module not in ("", module) and one.known_as == name:
+            return _resolve(one.module, name)
     return None if len(parts) == 2 and parts[1] in REGISTRIES else package

@@ -22,7 +22,7 @@ from emlib.errors import EmlibError
 from emlib.study.atomic import read_json, write_bytes, write_json
 from emlib.study.locks import FileLock, LockHeld
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
-from emlib.study.workerprocess import THREAD_VARIABLES
+from emlib.study.workerprocess import THREAD_VARIABLES, single_threaded
 
 WILDCARDS = {
     "dataset": r"[A-Za-z0-9][\w.+-]*",
@@ -192,7 +192,8 @@ def _overrides(workflow: Any) -> list[str]:
 
 def _prepare(config: Path, overrides: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "emlib", "prepare", str(config), "--", *overrides]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **single_threaded()}  # threads of BLAS cost more than they do here
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         raise EmlibError(done.stderr.strip() or f"planning failed with exit code {done.returncode}")
     prepared: dict[str, Any] = json.loads(done.stdout)

@@ -36,13 +36,18 @@ def digest(obj: object) -> str:
     TypeError
         If a value has no canonical form.
     """
-    text = json.dumps(_typed(obj), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = _CANONICAL.encode(_typed(obj))
     return hashlib.blake2b(text.encode("ascii"), digest_size=DIGEST_BYTES).hexdigest()
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
 def _typed(obj: Any) -> Any:
-    if obj is None or isinstance(obj, bool | int | str):
+    if obj is None or isinstance(obj, (str, int)):  # bool is one
         return obj
+    if type(obj) is dict and all(type(key) is str for key in obj):  # most of what is digested
+        return ["d", {key: _typed(value) for key, value in obj.items()}]
     if isinstance(obj, float):
         return ["f", float(obj).hex()]
     if isinstance(obj, bytes):

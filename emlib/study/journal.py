@@ -32,7 +32,14 @@ def encode(record: Mapping[str, Any]) -> bytes:
 
 def decode(content: bytes) -> dict[str, Any]:
     """What ``encode`` was given."""
-    return json.loads(zlib.decompress(content), object_hook=_unpack_array)
+    record: dict[str, Any] = _DECODER.decode(zlib.decompress(content).decode("utf-8"))
+    return record
+
+
+def decode_plain(content: bytes) -> dict[str, Any]:
+    """``decode``, but for arrays, which stay packed: half the work."""
+    record: dict[str, Any] = json.loads(zlib.decompress(content).decode("utf-8"))
+    return record
 
 
 def _pack_array(value: Any) -> dict[str, str]:
@@ -51,6 +58,9 @@ def _unpack_array(value: dict[str, Any]) -> Any:
     if struct.pack("=d", 1.0) != struct.pack("<d", 1.0):
         numbers.byteswap()
     return numbers
+
+
+_DECODER = json.JSONDecoder(object_hook=_unpack_array)
 
 
 def same_numbers(a: bytes, b: bytes) -> bool:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from emlib.study.journal import decode
+from emlib.study.journal import decode_plain
 
 APART = 1e-3
 """Polished endpoints of one data set whose objectives are closer, in nats, are one optimum.
@@ -58,7 +58,7 @@ def worth_certifying(tasks: Sequence[Any], results: Mapping[int, bytes]) -> list
     endpoints: dict[str, list[Endpoint]] = {}
     for number, task in enumerate(tasks):
         if number in certificates and number in results:
-            end = _endpoint(number, task.identity, decode(results[number]))
+            end = _endpoint(number, task.identity, decode_plain(results[number]))
             if end is not None:
                 endpoints.setdefault(task.data_id, []).append(end)
     chosen = [end.number for ends in endpoints.values() for end in _representatives(ends)]

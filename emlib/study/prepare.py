@@ -145,16 +145,18 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         "masks": {},
         "blocks": {},
     }
-    cells = grid.entries(study)
+    work = _group_work(study, grid.entries(study))
     specs = {name: _spec_digest(study, name) for name in study["datasets"]}
+    masks = {name: _holes_digest(one) for name, one in study["missingness"].items()}
     for block in blocks:
         name = block_name(block.block)
         data = digest([specs[block.dataset], block.first, block.last])
         result["data"][f"{block.dataset}/{name}"] = data
-        holes = digest([data, _holes_digest(study["missingness"][block.missingness])])
+        holes = digest([data, masks[block.missingness]])
         result["masks"][f"{block.dataset}/{block.missingness}/{name}"] = holes
         key = f"{block.dataset}/{block.missingness}/{block.model}/{name}"
-        result["blocks"][key] = _block_job(study, block, cells, paths, result["kernels"])
+        group = (block.dataset, block.missingness, block.model)
+        result["blocks"][key] = _block_job(study, block, work[group], paths, result["kernels"])
     code = _report_code()
     result["report"] = digest([code, study_display(study), result["blocks"]])
     result["mirror"] = digest([_tracking_code(), study["tracking"], study["study"]])
@@ -179,36 +181,43 @@ def _holes_digest(missingness: Mapping[str, Any]) -> str:
     return digest([missingness, *(digest(Path(path).read_bytes()) for path in files)])
 
 
+def _group_work(
+    study: Mapping[str, Any], cells: list[grid.Entry]
+) -> dict[tuple[str, str, str], list[Any]]:
+    """What decides the fits of each dataset x missingness x model, beside the replicates."""
+    parts = {key: init_parts(one["init"], one["settings"]) for key, one in study["inits"].items()}
+    inits = {key: component_digest("inits", *names) for key, names in parts.items()}
+    algorithms = {
+        key: component_digest("algorithms", one["algorithm"])
+        for key, one in study["algorithms"].items()
+    }
+    common = [study[key] for key in ("stopping", "budget", "reference", "keep_params")]
+    work: dict[tuple[str, str, str], list[Any]] = {}
+    for cell in cells:
+        group = (cell.dataset, cell.missingness, cell.model)
+        if group not in work:
+            family = study["models"][cell.model]["family"]
+            search = components.registry("models")[family].search
+            starts = [component_digest("inits", *init_parts(name)) for name in search]
+            work[group] = [[], [*common, *starts]]
+        row = [cell.cell_id, cell.init, cell.algorithm, cell.starts]
+        work[group][0].append([*row, inits[cell.init], algorithms[cell.algorithm]])
+    return work
+
+
 def _block_job(
     study: Mapping[str, Any],
     block: grid.Block,
-    cells: list[grid.Entry],
+    work: list[Any],
     paths: StudyPaths,
     fingerprints: Mapping[str, str],
 ) -> dict[str, Any]:
-    group = (block.dataset, block.missingness, block.model)
-    parts = {key: init_parts(one["init"], one["settings"]) for key, one in study["inits"].items()}
-    fits = [
-        [
-            cell.cell_id,
-            cell.init,
-            cell.algorithm,
-            cell.starts,
-            component_digest("inits", *parts[cell.init]),
-            component_digest("algorithms", study["algorithms"][cell.algorithm]["algorithm"]),
-        ]
-        for cell in cells
-        if (cell.dataset, cell.missingness, cell.model) == group
-    ]
-    common = [study[key] for key in ("stopping", "budget", "reference", "keep_params")]
     family = study["models"][block.model]["family"]
-    search = components.registry("models")[family].search
-    common += [component_digest("inits", *init_parts(name)) for name in search]
     return {
         "family": family,
         "fingerprint": fingerprints[family],
-        "fits": digest([fits, common, block.first, block.last, _runner_code()]),
-        "lost": _lost(paths.lost(*group, block.block)),
+        "fits": digest([*work, block.first, block.last, _runner_code()]),
+        "lost": _lost(paths.lost(block.dataset, block.missingness, block.model, block.block)),
     }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emlib.errors import EmlibError
-from emlib.study.assembly import Death, Task, block_tables
+from emlib.study.assembly import Death, Rows, Task, block_tables
 from emlib.study.atomic import read_json, write_json
 from emlib.study.grid import Block, load_study, planned_blocks
 from emlib.study.locks import FileLock, append_line
@@ -160,9 +160,7 @@ def _mark_loss(path: Path) -> None:
     write_json(path, {"count": count + 1})
 
 
-def _write(
-    paths: StudyPaths, ids: tuple[str, str, str, int], tables: dict[str, list[dict[str, Any]]]
-) -> None:
+def _write(paths: StudyPaths, ids: tuple[str, str, str, int], tables: dict[str, Rows]) -> None:
     from emlib.study.files import write_table
 
     for kind in BLOCK_KINDS:

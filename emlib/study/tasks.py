@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emlib.algorithms.climb import Climb
 from emlib.errors import EmlibError, InvalidData
@@ -21,7 +21,7 @@ from emlib.study.datafiles import extras_of, truth_of
 from emlib.study.files import load_npz
 from emlib.study.fingerprint import certificate_fingerprint, init_parts, numerics_fingerprint
 from emlib.study.fitting import Case, FitSpec, ascend, run_fit
-from emlib.study.grid import Block, PlannedFit, block_fits
+from emlib.study.grid import Block, Entry, PlannedFit, block_fits
 from emlib.study.kernels import exercise
 from emlib.study.paths import StudyPaths
 from emlib.study.plugins import load_plugins
@@ -40,6 +40,16 @@ class Job:
     task: Task
     run: Callable[[], Record]
     polished: Callable[[], Climb | None]
+
+
+class _Shared(NamedTuple):
+    """What the fits of one cell share: settings, seed path but for its end, numerical code."""
+
+    init: Mapping[str, Any]
+    algorithm: Mapping[str, Any]
+    algorithm_id: str
+    path: tuple[object, ...]
+    numerics: str
 
 
 class BlockWork:
@@ -66,6 +76,8 @@ class BlockWork:
         self._model = study["models"][block.model]
         self._cases = _cases(StudyPaths(study_dir), self._model, block)
         self._data_ids = {r: data_identity(case) for r, case in self._cases.items()}
+        self._parameters = {r: _parameters(case) for r, case in self._cases.items()}
+        self._cells: dict[str, _Shared] = {}
         climbs = [*map(self._fit, block_fits(study, block)), *self._searches()]
         self.jobs: list[Job] = [*climbs, *map(self._certificate, climbs)]
 
@@ -79,45 +91,58 @@ class BlockWork:
     def _fit(self, planned: PlannedFit) -> Job:
         study, block = self._study, self._block
         entry, replicate, start = planned
-        init, algorithm = study["inits"][entry.init], study["algorithms"][entry.algorithm]
-        missingness = study["missingness"][block.missingness]
-        dataset = study["datasets"][block.dataset]
-        path = identity.start_path(dataset, missingness, self._model, init, replicate, start)
+        shared = self._shared(entry)
+        path = (*shared.path, replicate, start)
         case, data_id = self._cases[replicate], self._data_ids[replicate]
-        numerics = numerics_fingerprint(
-            self._model["family"],
-            init_parts(init["init"], init["settings"]),
-            algorithm["algorithm"],
-        )
         fit_id = identity.fit_id(
             data_id,
             self._model,
-            init,
-            algorithm,
+            shared.init,
+            shared.algorithm,
             study["stopping"],
             study["budget"],
             (study["seed"], *path),
-            numerics,
+            shared.numerics,
         )
+        missingness = study["missingness"][block.missingness]
         row = {
-            **{key: value for key, value in asdict(entry).items() if key != "starts"},
+            **{key: value for key, value in vars(entry).items() if key != "starts"},
             "mechanism": missingness["mechanism"],
             "rate": missingness["rate"],
             "replicate": replicate,
             "start": start,
             "n_rows": len(case.values),
-            "n_parameters": _parameters(case),
+            "n_parameters": self._parameters[replicate],
         }
         spec = FitSpec(
             fit_id,
-            init,
-            algorithm,
+            shared.init,
+            shared.algorithm,
             study["stopping"],
             study["budget"],
-            rng=_draws(study["seed"], path, algorithm),
+            rng=_draws(study["seed"], path, shared.algorithm_id),
         )
         task = Task("fit", fit_id, data_id, row)
         return Job(task, lambda: run_fit(case, spec), lambda: ascend(case, spec)[2])
+
+    def _shared(self, entry: Entry) -> _Shared:
+        """What all fits of a cell share; found once, since a block has thousands of them."""
+        if entry.cell_id not in self._cells:
+            study, block = self._study, self._block
+            init, algorithm = study["inits"][entry.init], study["algorithms"][entry.algorithm]
+            axes = (study["datasets"][block.dataset], study["missingness"][block.missingness])
+            self._cells[entry.cell_id] = _Shared(
+                init,
+                algorithm,
+                identity.digest(dict(algorithm)),
+                identity.start_path(*axes, self._model, init, 0, 0)[:-2],
+                numerics_fingerprint(
+                    self._model["family"],
+                    init_parts(init["init"], init["settings"]),
+                    algorithm["algorithm"],
+                ),
+            )
+        return self._cells[entry.cell_id]
 
     def _certificate(self, job: Job) -> Job:
         """The certificate of where a fit or a reference start ended."""
@@ -167,10 +192,10 @@ class BlockWork:
 
 
 def _draws(
-    seed: int, path: tuple[object, ...], algorithm: Mapping[str, Any]
+    seed: int, path: tuple[object, ...], algorithm_id: str
 ) -> Callable[[str], np.random.Generator]:
     """Draws of a fit's parts; the start does not know which algorithm climbs from it."""
-    own = {"init": path, "algorithm": ("algorithm", identity.digest(dict(algorithm)), *path)}
+    own = {"init": path, "algorithm": ("algorithm", algorithm_id, *path)}
     return lambda part: identity.rng(seed, *own[part])
 
 

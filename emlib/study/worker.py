@@ -99,8 +99,6 @@ def open_block(opening: dict[str, Any]) -> Opened:
     EmlibError
         If the files are not there, or the numerical code is not what the head planned with.
     """
-    from dataclasses import asdict
-
     from emlib.study.fingerprint import numerics_fingerprint
     from emlib.study.grid import Block
     from emlib.study.tasks import BlockWork
@@ -127,7 +125,7 @@ def open_block(opening: dict[str, Any]) -> Opened:
 
         return measured
 
-    plan = [asdict(job.task) for job in work.jobs]
+    plan = [vars(job.task) for job in work.jobs]
     return Opened(plan, [timed(job.run) for job in work.jobs], work.warm)
 
 

@@ -9,6 +9,7 @@ import pytest
 from emlib.report.cells import hit_rates, replicate_table
 from emlib.report.contrasts import PRIMARY, SINGLE, difference_table
 from emlib.report.estimation import estimation_table
+from emlib.report.load import Results
 from emlib.report.outcomes import judge
 from emlib.report.statistics import Bootstrap
 from emlib.report.tables import worst_table
@@ -21,7 +22,11 @@ MISS = {"loglik_polished": -105.0}
 def replicates_of(rows):
     fits = fit_frame(rows)
     outcomes = judge(fits, reference_frame(), 1e-3)
-    return fits, outcomes, replicate_table(SimpleNamespace(fits=fits), outcomes)
+    return (
+        fits,
+        outcomes,
+        replicate_table(Results(None, {}, None, fits, None, None, None), outcomes),
+    )
 
 
 def test_work_to_a_hit_is_that_of_the_starts_before_it_and_its_own():

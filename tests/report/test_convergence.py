@@ -1,5 +1,7 @@
 """Convergence curves are never truncated to survivors."""
 
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +9,8 @@ import pandas as pd
 
 from emlib.report.convergence import convergence_tables
 from emlib.report.outcomes import judge
+from emlib.study import files
+from emlib.study.paths import StudyPaths
 from tests.report.conftest import fit_frame, reference_frame
 
 
@@ -24,11 +28,18 @@ def curves_of(rows, curves, log_prior=None):
         for name, curve in curves.items()
         for k, work, loglik in curve
     ]
-    frame = pd.DataFrame(points).astype({"fit_id": "category"})
     plan = pd.DataFrame({"cell_id": [f"c{k}" for k in range(fits["cell"].max() + 1)]})
-    results = SimpleNamespace(fits=fits, plan=plan, curves=lambda: iter([frame]))
-    results.penalized = set() if log_prior is None else {"m"}
-    return convergence_tables(results, judge(fits, reference_frame(), 1e-3), 1e-3)
+    block = {"dataset": "a", "missingness": "none", "model": "m", "block": 0}
+    coverage = pd.DataFrame([block | {"found": len(fits), "missing": ""}])
+    with tempfile.TemporaryDirectory() as folder:
+        paths = StudyPaths(Path(folder))
+        frame = pd.DataFrame(points, columns=files.SCHEMAS["curves"].names)
+        names = dict.fromkeys(("cell_id", "init", "algorithm"), "")
+        rows = frame.assign(**names, replicate=0, start=0).to_dict("records")
+        files.write_table(paths.block("curves", *block.values()), rows, "curves")
+        results = SimpleNamespace(fits=fits, plan=plan, paths=paths, coverage=coverage)
+        results.penalized = set() if log_prior is None else {"m"}
+        return convergence_tables(results, judge(fits, reference_frame(), 1e-3), 1e-3)
 
 
 LONG = [(0, 2.0, -300.0), (10, 12.0, -110.0), (100, 102.0, -100.0)]
@@ -40,6 +51,17 @@ def test_a_fit_that_stopped_keeps_its_last_loss():
     first = table[table["cell_id"] == "c0"].set_index("iteration")["loss_median"]
     assert first[0] == 50.0
     assert first[100] == 4.0
+
+
+def test_cells_taken_one_at_a_time_give_the_same_curves(monkeypatch):
+    short = [(0, 2.0, -150.0), (3, 5.0, -104.0)]
+    rows = [{"loglik_polished": -104.0}, {"cell": 1}, {"cell": 0}, {"cell": 2}]
+    at_once = curves_of(rows, {"f0": short, "f1": LONG, "f2": LONG})
+    monkeypatch.setattr("emlib.report.convergence.MOST_FITS", 1)
+    for table, whole in zip(
+        curves_of(rows, {"f0": short, "f1": LONG, "f2": LONG}), at_once, strict=True
+    ):
+        pd.testing.assert_frame_equal(table, whole)
 
 
 def test_the_loss_of_a_penalized_climb_is_that_of_its_objective():

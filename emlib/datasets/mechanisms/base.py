@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from emlib.datasets.naming import Mistakes, is_number, unknown_name
 from emlib.datasets.settings import Setting
@@ -215,6 +214,8 @@ def logistic_with_mean(score: FloatArray, mean: float, counts: npt.NDArray[Any])
 
     ``counts`` (n,) weighs the mean; booleans mean presence.
     """
+    from scipy.special import expit  # half a second that plain holes can spare
+
     result = np.zeros(score.shape)
     present = counts > 0
     if not present.any():

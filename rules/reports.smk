@@ -27,7 +27,7 @@ rule tables:
         study=STUDY.name,
         digest=STUDY.jobs["report"],
     shell:
-        PIN_THREADS + "python -m emlib tables results/{params.study} > {log} 2>&1"
+        f"{PIN_THREADS}python -m emlib tables results/{{params.study}} > {{log}} 2>&1"
 
 
 rule report:
@@ -54,7 +54,7 @@ rule report:
         study=STUDY.name,
         digest=STUDY.jobs["report"],
     shell:
-        PIN_THREADS + "python -m emlib report results/{params.study} > {log} 2>&1"
+        f"{PIN_THREADS}python -m emlib report results/{{params.study}} > {{log}} 2>&1"
 
 
 rule strict:

@@ -15,4 +15,4 @@ rule mirror:
         study=STUDY.name,
         digest=STUDY.jobs["mirror"],
     shell:
-        PIN_THREADS + "python -m emlib mirror results/{params.study} > {log} 2>&1"
+        f"{PIN_THREADS}python -m emlib mirror results/{{params.study}} > {{log}} 2>&1"

@@ -75,16 +75,18 @@ def has_lost(t, line, densities, predicted, transmat, n_states, filtered):
 
 
 @njit(inline="always")
-def through(x, line0, line1, line2, line3, line4, line5, line6, line7):
-    """x' times the matrix of eight lines."""
+def through(x, n_states, line0, line1, line2, line3, line4, line5, line6, line7):
+    """x' times the matrix of eight lines, of which the first ``n_states`` count."""
     a = multiply(spread(lane(x, 0)), line0)
     b = multiply(spread(lane(x, 1)), line1)
     c = multiply(spread(lane(x, 2)), line2)
     d = multiply(spread(lane(x, 3)), line3)
-    a = add_product(spread(lane(x, 4)), line4, a)
-    b = add_product(spread(lane(x, 5)), line5, b)
-    c = add_product(spread(lane(x, 6)), line6, c)
-    d = add_product(spread(lane(x, 7)), line7, d)
+    if n_states > 4:
+        a = add_product(spread(lane(x, 4)), line4, a)
+        b = add_product(spread(lane(x, 5)), line5, b)
+        if n_states > 6:
+            c = add_product(spread(lane(x, 6)), line6, c)
+            d = add_product(spread(lane(x, 7)), line7, d)
     return add(add(a, b), add(c, d))
 
 
@@ -116,7 +118,7 @@ def filter_eight(densities, rows, startprob, transmat, n_states, strict, filtere
             store(kept, 0, predicted)
             if has_lost(t, rows[t], densities, kept, transmat, n_states, filtered):
                 return False
-        predicted = through(joint, line0, line1, line2, line3, line4, line5, line6, line7)
+        predicted = through(joint, n_states, line0, line1, line2, line3, line4, line5, line6, line7)
         size_predicted = size
         if t % 2 == 1:
             predicted = multiply(predicted, spread(scale_before))
@@ -177,7 +179,8 @@ def filter_scaled(densities, rows, startprob, transmat, n_states, strict, filter
 
 @njit(cache=True)
 def smooth_eight(
-    densities, rows, transposed, weight, filtered, scales, shares, own_lines, initial, pairs
+    densities, rows, transposed, n_states, strict, weight, filtered, scales, shares, own_lines,
+    initial, pairs,
 ):  # fmt: skip
     """``smooth_scaled`` for at most eight states."""
     line0, line1, line2, line3 = (
@@ -186,13 +189,12 @@ def smooth_eight(
     line4, line5, line6, line7 = (
         load(transposed, 32), load(transposed, 40), load(transposed, 48), load(transposed, 56)
     )  # fmt: skip
-    weights, zero = spread(weight), spread(0.0)
-    backward = spread(1.0)
+    zero, backward = spread(0.0), spread(weight)
     pair0, pair1, pair2, pair3 = zero, zero, zero, zero
     pair4, pair5, pair6, pair7 = zero, zero, zero, zero
     for t in range(rows.shape[0] - 1, -1, -1):
         here = load(filtered, t * LANES)
-        share = multiply(multiply(weights, backward), here)
+        share = multiply(backward, here)
         if own_lines:
             store(filtered, t * LANES, share)
         else:
@@ -200,19 +202,20 @@ def smooth_eight(
         if t == 0:
             store(initial, 0, add(load(initial, 0), share))
             break
-        ahead = multiply(backward, load(densities, rows[t] * LANES))
-        # A state that cannot be is left out: its factor could overflow unseen.
         factor = multiply(load(densities, rows[t] * LANES), spread(1.0 / scales[t]))
-        ahead = multiply(backward, where_below(zero, here, factor, zero))
-        before = multiply(weights, load(filtered, (t - 1) * LANES))
-        pair0 = add_product(spread(lane(before, 0)), ahead, pair0)
-        pair1 = add_product(spread(lane(before, 1)), ahead, pair1)
-        pair2 = add_product(spread(lane(before, 2)), ahead, pair2)
-        pair3 = add_product(spread(lane(before, 3)), ahead, pair3)
-        pair4 = add_product(spread(lane(before, 4)), ahead, pair4)
-        pair5 = add_product(spread(lane(before, 5)), ahead, pair5)
-        pair6 = add_product(spread(lane(before, 6)), ahead, pair6)
-        pair7 = add_product(spread(lane(before, 7)), ahead, pair7)
+        if strict:  # a state that cannot be is left out: its factor could overflow unseen
+            factor = where_below(zero, here, factor, zero)
+        ahead = multiply(backward, factor)
+        pair0 = add_product(spread(filtered[t - 1, 0]), ahead, pair0)
+        pair1 = add_product(spread(filtered[t - 1, 1]), ahead, pair1)
+        pair2 = add_product(spread(filtered[t - 1, 2]), ahead, pair2)
+        pair3 = add_product(spread(filtered[t - 1, 3]), ahead, pair3)
+        if n_states > 4:
+            pair4 = add_product(spread(filtered[t - 1, 4]), ahead, pair4)
+            pair5 = add_product(spread(filtered[t - 1, 5]), ahead, pair5)
+            if n_states > 6:
+                pair6 = add_product(spread(filtered[t - 1, 6]), ahead, pair6)
+                pair7 = add_product(spread(filtered[t - 1, 7]), ahead, pair7)
         if t % CHUNK_STEPS == 0 or t == 1:
             store(pairs, 0, add(load(pairs, 0), pair0))
             store(pairs, 8, add(load(pairs, 8), pair1))
@@ -224,13 +227,13 @@ def smooth_eight(
             store(pairs, 56, add(load(pairs, 56), pair7))
             pair0, pair1, pair2, pair3 = zero, zero, zero, zero
             pair4, pair5, pair6, pair7 = zero, zero, zero, zero
-        backward = through(ahead, line0, line1, line2, line3, line4, line5, line6, line7)
+        backward = through(ahead, n_states, line0, line1, line2, line3, line4, line5, line6, line7)
 
 
 @njit(cache=True)
 def smooth_scaled(
-    densities, rows, transposed, n_states, weight, filtered, scales, shares, own_lines, initial,
-    pairs,
+    densities, rows, transposed, n_states, strict, weight, filtered, scales, shares, own_lines,
+    initial, pairs,
 ):  # fmt: skip
     """Backward pass of one sequence after ``filter_scaled``.
 
@@ -242,8 +245,8 @@ def smooth_scaled(
     width = transposed.shape[0]
     if width == LANES:
         smooth_eight(
-            densities, rows, transposed, weight, filtered, scales, shares, own_lines, initial,
-            pairs,
+            densities, rows, transposed, n_states, strict, weight, filtered, scales, shares,
+            own_lines, initial, pairs,
         )  # fmt: skip
         return
     backward = np.ones(width)
@@ -307,7 +310,7 @@ def smooth(
             sizes[:] = 1.0
             continue
         smooth_scaled(
-            densities, steps, transposed, n_states, weights[s], own, sizes, shares, own_lines,
-            initial, pairs,
+            densities, steps, transposed, n_states, strict, weights[s], own, sizes, shares,
+            own_lines, initial, pairs,
         )  # fmt: skip
     return shares, initial, pairs, left

@@ -44,15 +44,45 @@ def diagonal_log_densities(values, means, variances, out):
 
 @njit(cache=True)
 def gather_columns(values, begin, n, columns):
-    """n rows from ``begin`` on as ``columns`` (d, >= n); whether each run of eight is whole."""
-    whole = np.ones(columns.shape[1] // LANES, dtype=np.bool_)
-    for i in range(n):
-        for c in range(values.shape[1]):
+    """n rows from ``begin`` on as ``columns`` (d, >= n); whether all cells are observed."""
+    holes = 0
+    for c in range(values.shape[1]):
+        for i in range(n):
             x = values[begin + i, c]
             columns[c, i] = x
-            if np.isnan(x):
-                whole[i // LANES] = False
-    return whole
+            holes += np.isnan(x)
+    return holes == 0
+
+
+@njit(cache=True)
+def add_log_density(x, n, mean, precision, log_norm, whole, logs):
+    """Add a column's log densities in one state, of n cells ``x`` of which some may be holes."""
+    centre, scale, norm = spread(mean), spread(precision), spread(log_norm)
+    if whole:
+        for i in range(0, n, LANES):
+            deviation = subtract(load(x, i), centre)
+            density = add_product(multiply(deviation, deviation), scale, norm)
+            store(logs, i, add(load(logs, i), density))
+        return
+    for i in range(0, n, LANES):
+        cells = load(x, i)
+        deviation = subtract(cells, centre)
+        density = add_product(multiply(deviation, deviation), scale, norm)
+        store(logs, i, add(load(logs, i), where_number(cells, density, spread(0.0))))
+
+
+@njit(cache=True)
+def relative_to_largest(logs, n, n_states, bests):
+    """exp of ``logs`` (K, >= n) less the largest of a row's, which goes to ``bests``, in place."""
+    size = logs.shape[1]
+    for i in range(0, n, LANES):
+        best = load(logs, i)
+        for k in range(1, n_states):
+            best = larger(best, load(logs, k * size + i))
+        store(bests, i, best)
+    for k in range(n_states):
+        for i in range(k * size, k * size + n, LANES):
+            store(logs, i, exp(subtract(load(logs, i), load(bests, i - k * size))))
 
 
 @njit(cache=True)
@@ -62,54 +92,54 @@ def diagonal_densities(values, means, variances, n_states, densities, peaks):
     width = means.shape[1]
     log_norms = -0.5 * (LOG_2PI + np.log(variances))
     precisions = -0.5 / variances
-    constants = log_norms.sum(axis=0)
     columns = np.zeros((d, CHUNK_ROWS))
-    logs = np.full((width, LANES), -np.inf)
-    relative = np.zeros((width, LANES))
-    bests = np.zeros(LANES)
+    logs = np.zeros((width, CHUNK_ROWS))
+    bests = np.zeros(CHUNK_ROWS)
+    lines = np.zeros((LANES, LANES))
     for begin in range(0, n, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, n - begin)
         whole = gather_columns(values, begin, rows, columns)
-        for first in range(0, rows, LANES):
-            best = spread(-np.inf)
-            for k in range(n_states):
-                if whole[first // LANES]:
-                    total = spread(constants[k])
-                    for c in range(d):
-                        x = load(columns, c * CHUNK_ROWS + first)
-                        deviation = subtract(x, spread(means[c, k]))
-                        square = multiply(deviation, deviation)
-                        total = add_product(square, spread(precisions[c, k]), total)
-                else:
-                    total = spread(0.0)
-                    for c in range(d):
-                        x = load(columns, c * CHUNK_ROWS + first)
-                        deviation = subtract(x, spread(means[c, k]))
-                        square = multiply(deviation, deviation)
-                        term = add_product(
-                            square, spread(precisions[c, k]), spread(log_norms[c, k])
-                        )
-                        total = add(total, where_number(x, term, spread(0.0)))
-                store(logs, k * LANES, total)
-                best = larger(best, total)
-            for k in range(n_states):
-                store(relative, k * LANES, exp(subtract(load(logs, k * LANES), best)))
-            if first + LANES <= rows:
-                store(peaks, begin + first, best)
-                for block in range(0, width, LANES):
-                    place = (begin + first) * width + block
-                    transpose(relative, block * LANES, densities, place, width)
-                continue
-            store(bests, 0, best)
-            for i in range(rows - first):
-                peaks[begin + first + i] = bests[i]
-                for k in range(width):
-                    densities[begin + first + i, k] = relative[k, i]
+        for k in range(n_states):
+            logs[k] = 0.0
+            for c in range(d):
+                add_log_density(
+                    columns[c], rows, means[c, k], precisions[c, k], log_norms[c, k], whole,
+                    logs[k],
+                )  # fmt: skip
+        relative_to_largest(logs, rows, n_states, bests)
+        peaks[begin : begin + rows] = bests[:rows]
+        for block in range(0, width, LANES):
+            for first in range(0, rows, LANES):
+                source, place = block * CHUNK_ROWS + first, (begin + first) * width + block
+                if first + LANES <= rows:
+                    transpose(logs, source, CHUNK_ROWS, densities, place, width)
+                    continue
+                transpose(logs, source, CHUNK_ROWS, lines, 0, LANES)
+                for i in range(rows - first):
+                    store(densities, place + i * width, load(lines, i * LANES))
 
 
 @njit(cache=True)
-def add_column(values, c, begin, n, seen, means, variances, shares, block, first, second):
-    """Moments of one column over n rows, for eight states; rows without a cell ``seen`` not."""
+def add_column(values, c, begin, n, means, shares, block, first, second):
+    """Moments of one column over n rows without holes, for eight states."""
+    width = means.shape[1]
+    place = c * width + block
+    mean = load(means, place)
+    moments, squares = spread(0.0), spread(0.0)
+    for i in range(begin, begin + n):
+        deviation = subtract(spread(values[i, c]), mean)
+        moment = multiply(load(shares, i * width + block), deviation)
+        moments = add(moments, moment)
+        squares = add_product(moment, deviation, squares)
+    store(first, place, add(load(first, place), moments))
+    store(second, place, add(load(second, place), squares))
+
+
+@njit(cache=True)
+def add_holed_column(
+    values, c, begin, n, seen, means, variances, shares, block, first, second
+):  # fmt: skip
+    """``add_column`` where cells may be missing; rows without a cell ``seen`` count for nothing."""
     width = means.shape[1]
     place = c * width + block
     mean, variance = load(means, place), load(variances, place)
@@ -130,6 +160,19 @@ def add_column(values, c, begin, n, seen, means, variances, shares, block, first
 
 
 @njit(cache=True)
+def mark_seen(values, begin, n, seen):
+    """Mark rows with an observed cell; returns whether all cells are observed."""
+    holes = 0
+    for i in range(n):
+        missing = 0
+        for c in range(values.shape[1]):
+            missing += np.isnan(values[begin + i, c])
+        seen[i] = missing < values.shape[1]
+        holes += missing
+    return holes == 0
+
+
+@njit(cache=True)
 def diagonal_sums(values, means, variances, shares):
     """As ``dense_sums`` for independent columns: counts (width,), first and second (d, width)."""
     n, d = values.shape
@@ -138,12 +181,7 @@ def diagonal_sums(values, means, variances, shares):
     seen = np.zeros(CHUNK_ROWS, dtype=np.bool_)
     for begin in range(0, n, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, n - begin)
-        for i in range(rows):
-            seen[i] = False
-            for c in range(d):
-                if not np.isnan(values[begin + i, c]):
-                    seen[i] = True
-                    break
+        whole = mark_seen(values, begin, rows, seen)
         for block in range(0, width, LANES):
             count = spread(0.0)
             for i in range(rows):
@@ -151,7 +189,10 @@ def diagonal_sums(values, means, variances, shares):
                     count = add(count, load(shares, (begin + i) * width + block))
             store(counts, block, add(load(counts, block), count))
             for c in range(d):
-                add_column(
+                if whole:
+                    add_column(values, c, begin, rows, means, shares, block, first, second)
+                    continue
+                add_holed_column(
                     values, c, begin, rows, seen, means, variances, shares, block, first, second
                 )
     return counts, first, second

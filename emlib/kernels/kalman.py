@@ -29,14 +29,18 @@ SMALLEST_PIVOT = 1e-14
 
 
 @njit(cache=True)
-def factor_noise(noise, observation, columns_of_pattern, observed_counts, diagonal):
+def factor_noise(
+    noise, observation, columns_of_pattern, observed_counts, diagonal, rotation, loadings,
+    variances, hidden,
+):  # fmt: skip
     """Factor the observed block of R once a pattern of observed columns.
 
-    Returns
-    -------
+    Parameters
+    ----------
     rotation : ndarray of shape (P, d, d)
-        L^-1 in the rows of observed columns; for missing ones the regression of their noise on
-        the observed noise.  Zeros where ``diagonal``.
+        Comes as zeros, as all that follow.  Takes L^-1 in the rows of observed columns; for
+        missing ones the regression of their noise on the observed noise.  Unused where
+        ``diagonal``.
     loadings : ndarray of shape (P, d, k)
         Rows of L^-1 C for observed columns; for missing ones what remains of C given the
         observed noise.
@@ -48,11 +52,8 @@ def factor_noise(noise, observation, columns_of_pattern, observed_counts, diagon
     """
     n_patterns, d = columns_of_pattern.shape
     k = observation.shape[1]
-    rotation = np.zeros((n_patterns, 1 if diagonal else d, 1 if diagonal else d))
-    loadings = np.zeros((n_patterns, d, k))
-    variances = np.zeros((n_patterns, d))
-    hidden = np.zeros((n_patterns, d, d))
-    lower = np.zeros((d, d))
+    upper = np.zeros((d, d))  # L', so that inner loops run along its lines
+    rest = np.zeros(d)
     for p in range(n_patterns):
         m = observed_counts[p]
         columns = columns_of_pattern[p]
@@ -66,41 +67,34 @@ def factor_noise(noise, observation, columns_of_pattern, observed_counts, diagon
                     hidden[p, a, a] = noise[column, column]
             continue
         for a in range(d):
-            for b in range(min(a + 1, m)):
-                total = noise[columns[a], columns[b]]
-                for c in range(b):
-                    total -= lower[a, c] * variances[p, c] * lower[b, c]
-                if a == b:
-                    lower[a, a] = 1.0
-                    if total > SMALLEST_PIVOT * noise[columns[a], columns[a]]:
-                        variances[p, a] = total
-                elif variances[p, b] > 0.0:
-                    lower[a, b] = total / variances[p, b]
-                else:
-                    lower[a, b] = 0.0
-        for a in range(d):
-            # Row a of L^-1; for a missing column, of -(its row of L) times L^-1.
-            for b in range(min(a, m) - 1, -1, -1):
-                total = lower[a, b]
-                for c in range(b + 1, min(a, m)):
-                    total += rotation[p, a, c] * lower[c, b]
-                rotation[p, a, b] = -total
+            for b in range(a + 1):
+                rest[b] = noise[columns[a], columns[b]]
+            loadings[p, a] = observation[columns[a]]
+            # Line a of R less what the observed columns before say of it; with what they say,
+            # line a of L^-1 and of L^-1 C (for a missing column, of the regression on them).
+            for b in range(min(a, m)):
+                if variances[p, b] == 0.0:
+                    upper[b, a] = 0.0
+                    continue
+                product = rest[b]
+                factor = product / variances[p, b]
+                upper[b, a] = factor
+                for c in range(b + 1, a + 1):
+                    rest[c] -= product * upper[b, c]
+                for c in range(b + 1):
+                    rotation[p, a, c] -= factor * rotation[p, b, c]
+                for j in range(k):
+                    loadings[p, a, j] -= factor * loadings[p, b, j]
             if a < m:
                 rotation[p, a, a] = 1.0
-            for j in range(k):
-                total = observation[columns[a], j]
-                for b in range(min(a, m)):
-                    total += rotation[p, a, b] * observation[columns[b], j]
-                loadings[p, a, j] = total
-        for a in range(m, d):
-            for b in range(m, d):
-                total = noise[columns[a], columns[b]]
-                for c in range(m):
-                    total -= lower[a, c] * variances[p, c] * lower[b, c]
-                hidden[p, a, b] = total
+                if rest[a] > SMALLEST_PIVOT * noise[columns[a], columns[a]]:
+                    variances[p, a] = rest[a]
+                continue
             for b in range(m):
                 rotation[p, a, b] = -rotation[p, a, b]
-    return rotation, loadings, variances, hidden
+            for b in range(m, a + 1):
+                hidden[p, a, b] = rest[b]
+                hidden[p, b, a] = rest[b]
 
 
 @njit(cache=True)

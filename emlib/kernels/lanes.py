@@ -208,28 +208,28 @@ _lows, _highs = _mixed(4, 0), _mixed(4, 1)
 
 
 @njit(inline="always")
-def transpose(array, place, out, out_place, stride):
-    """Eight lines of eight numbers from ``place`` on, as columns: lines ``stride`` apart."""
+def transpose(array, place, apart, out, out_place, out_apart):
+    """Eight lines of eight numbers from ``place`` on, ``apart`` from each other, as columns."""
     a, b, c, d = (
-        load(array, place), load(array, place + 8), load(array, place + 16),
-        load(array, place + 24),
+        load(array, place), load(array, place + apart), load(array, place + 2 * apart),
+        load(array, place + 3 * apart),
     )  # fmt: skip
     e, f, g, h = (
-        load(array, place + 32), load(array, place + 40), load(array, place + 48),
-        load(array, place + 56),
+        load(array, place + 4 * apart), load(array, place + 5 * apart),
+        load(array, place + 6 * apart), load(array, place + 7 * apart),
     )  # fmt: skip
     a, b, c, d = _evens(a, b), _odds(a, b), _evens(c, d), _odds(c, d)
     e, f, g, h = _evens(e, f), _odds(e, f), _evens(g, h), _odds(g, h)
     a, c, b, d = _even_pairs(a, c), _odd_pairs(a, c), _even_pairs(b, d), _odd_pairs(b, d)
     e, g, f, h = _even_pairs(e, g), _odd_pairs(e, g), _even_pairs(f, h), _odd_pairs(f, h)
     store(out, out_place, _lows(a, e))
-    store(out, out_place + stride, _lows(b, f))
-    store(out, out_place + 2 * stride, _lows(c, g))
-    store(out, out_place + 3 * stride, _lows(d, h))
-    store(out, out_place + 4 * stride, _highs(a, e))
-    store(out, out_place + 5 * stride, _highs(b, f))
-    store(out, out_place + 6 * stride, _highs(c, g))
-    store(out, out_place + 7 * stride, _highs(d, h))
+    store(out, out_place + out_apart, _lows(b, f))
+    store(out, out_place + 2 * out_apart, _lows(c, g))
+    store(out, out_place + 3 * out_apart, _lows(d, h))
+    store(out, out_place + 4 * out_apart, _highs(a, e))
+    store(out, out_place + 5 * out_apart, _highs(b, f))
+    store(out, out_place + 6 * out_apart, _highs(c, g))
+    store(out, out_place + 7 * out_apart, _highs(d, h))
 
 
 @intrinsic

@@ -58,6 +58,23 @@ class Smoothed:
     factors: tuple[Any, ...]
 
 
+def factored(params: StateSpaceParams, layout: Layout) -> tuple[Any, ...]:
+    """What ``factor_noise`` gives, and whether the noise is diagonal."""
+    from emlib.kernels.kalman import factor_noise
+
+    data, noise = layout.data, params.observation_covariance
+    (p, d), k = data.columns_of_pattern.shape, params.observation.shape[1]
+    diagonal = bool((noise == np.diag(np.diagonal(noise))).all())
+    # NumPy asks the system for large pages, compiled code does not.
+    rotation = np.zeros((p, 1, 1) if diagonal else (p, d, d))
+    factors = rotation, np.zeros((p, d, k)), np.zeros((p, d)), np.zeros((p, d, d))
+    factor_noise(
+        np.ascontiguousarray(noise), np.ascontiguousarray(params.observation),
+        data.columns_of_pattern, data.observed_counts, diagonal, *factors,
+    )  # fmt: skip
+    return *factors, diagonal
+
+
 def predicted(
     params: StateSpaceParams, layout: Layout, wanted: NDArray[np.bool_], scales: Array
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -68,14 +85,10 @@ def predicted(
     Degenerate
         If an observation is predicted without error.
     """
-    from emlib.kernels.kalman import factor_noise, filter_pass
+    from emlib.kernels.kalman import filter_pass
 
-    data, noise = layout.data, params.observation_covariance
-    diagonal = bool((noise == np.diag(np.diagonal(noise))).all())
-    factors = factor_noise(
-        np.ascontiguousarray(noise), np.ascontiguousarray(params.observation),
-        data.columns_of_pattern, data.observed_counts, diagonal,
-    )  # fmt: skip
+    data = layout.data
+    *factors, diagonal = factored(params, layout)
     rotation, loadings, variances, _ = factors
     run = filter_pass(
         data.values, data.offsets, wanted, layout.lead, data.pattern_of_row,

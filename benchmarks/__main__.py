@@ -11,7 +11,7 @@ from pathlib import Path
 import benchmarks
 from benchmarks.side_by_side import measured
 
-NOT_FAMILIES = {"__main__", "side_by_side"}
+NOT_FAMILIES = {"__main__", "side_by_side", "study"}
 
 
 def main() -> None:

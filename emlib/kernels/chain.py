@@ -83,10 +83,12 @@ def through(x, n_states, line0, line1, line2, line3, line4, line5, line6, line7)
     d = multiply(spread(lane(x, 3)), line3)
     if n_states > 4:
         a = add_product(spread(lane(x, 4)), line4, a)
-        b = add_product(spread(lane(x, 5)), line5, b)
-        if n_states > 6:
-            c = add_product(spread(lane(x, 6)), line6, c)
-            d = add_product(spread(lane(x, 7)), line7, d)
+        if n_states > 5:
+            b = add_product(spread(lane(x, 5)), line5, b)
+            if n_states > 6:
+                c = add_product(spread(lane(x, 6)), line6, c)
+                if n_states > 7:
+                    d = add_product(spread(lane(x, 7)), line7, d)
     return add(add(a, b), add(c, d))
 
 
@@ -212,8 +214,8 @@ def smooth_eight(
         pair3 = add_product(spread(filtered[t - 1, 3]), ahead, pair3)
         if n_states > 4:
             pair4 = add_product(spread(filtered[t - 1, 4]), ahead, pair4)
-            pair5 = add_product(spread(filtered[t - 1, 5]), ahead, pair5)
-            if n_states > 6:
+            if n_states > 5:
+                pair5 = add_product(spread(filtered[t - 1, 5]), ahead, pair5)
                 pair6 = add_product(spread(filtered[t - 1, 6]), ahead, pair6)
                 pair7 = add_product(spread(filtered[t - 1, 7]), ahead, pair7)
         if t % CHUNK_STEPS == 0 or t == 1:

@@ -161,15 +161,18 @@ def add_holed_column(
 
 @njit(cache=True)
 def mark_seen(values, begin, n, seen):
-    """Mark rows with an observed cell; returns whether all cells are observed."""
+    """Mark rows with an observed cell, unless all cells are; returns whether they are."""
     holes = 0
+    for cell in values[begin : begin + n].reshape(-1):
+        holes += np.isnan(cell)
+    if holes == 0:
+        return True
     for i in range(n):
         missing = 0
         for c in range(values.shape[1]):
             missing += np.isnan(values[begin + i, c])
         seen[i] = missing < values.shape[1]
-        holes += missing
-    return holes == 0
+    return False
 
 
 @njit(cache=True)
@@ -185,7 +188,7 @@ def diagonal_sums(values, means, variances, shares):
         for block in range(0, width, LANES):
             count = spread(0.0)
             for i in range(rows):
-                if seen[i]:
+                if whole or seen[i]:
                     count = add(count, load(shares, (begin + i) * width + block))
             store(counts, block, add(load(counts, block), count))
             for c in range(d):

@@ -25,7 +25,7 @@ from emlib.models import FAMILIES, make_model
 from emlib.models.base import Degenerate
 from emlib.study.identity import replay_line
 from emlib.study.polish import flags, polish
-from emlib.study.scores import adjusted_rand, imputation_error
+from emlib.study.scores import adjusted_rand, column_spread, imputation_error
 
 CURVE_POINTS = 200
 PROVISIONAL_STATUSES = frozenset({"timeout", "lost"})
@@ -71,9 +71,24 @@ class Case:
         return FAMILIES[self.family].view(np.where(self.hidden, np.nan, self.values), **extras)
 
     @cached_property
+    def has_hidden(self) -> bool:
+        """Whether any cell is hidden."""
+        return bool(self.hidden.any())
+
+    @cached_property
     def exact(self) -> NDArray[np.bool_]:
         """Cells whose value is known, neither missing nor censored, shape (n, d)."""
         return np.isfinite(self.values) & (self.values == self.extras.get("upper", self.values))
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Hidden cells that are exact, shape (n, d)."""
+        return self.hidden & self.exact
+
+    @cached_property
+    def spread(self) -> NDArray[np.float64]:
+        """Standard deviations of the columns, shape (d,)."""
+        return column_spread(self.values)
 
     @cached_property
     def _prepared(self) -> Any:
@@ -265,10 +280,11 @@ def _scores(case: Case, result: Climb) -> Record:
         scores["ari"] = adjusted_rand(classes.argmax(axis=1), case.labels)
     if case.truth is not None and case.accepts_truth:
         scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
-    if case.hidden.any():
-        known = case.hidden & case.exact
+    if case.has_hidden:
         completed = posterior.completed
-        scores["imputation_error"] = imputation_error(completed, case.values, known, model.levels)
+        scores["imputation_error"] = imputation_error(
+            completed, case.values, case.known, model.levels, case.spread
+        )
     return scores
 
 

@@ -21,10 +21,10 @@ def adjusted_rand(a: NDArray[Any], b: NDArray[Any]) -> float:
     n = len(a)
     if n < 2:
         return float("nan")
-    a_codes = np.unique(a, return_inverse=True)[1]
-    b_codes = np.unique(b, return_inverse=True)[1]
-    table = np.zeros((a_codes.max() + 1, b_codes.max() + 1))
-    np.add.at(table, (a_codes, b_codes), 1.0)
+    a_codes, b_codes = _codes(a), _codes(b)
+    shape = int(a_codes.max()) + 1, int(b_codes.max()) + 1
+    pairs = np.bincount(a_codes * shape[1] + b_codes, minlength=shape[0] * shape[1])
+    table = pairs.astype(float).reshape(shape)
     together = _pairs(table).sum()
     in_a, in_b = _pairs(table.sum(axis=1)).sum(), _pairs(table.sum(axis=0)).sum()
     expected = in_a * in_b / (n * (n - 1) / 2)
@@ -34,13 +34,21 @@ def adjusted_rand(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float((together - expected) / (largest - expected))
 
 
+def _codes(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Labels as small numbers from 0 on; those that are such already stay, with gaps or not."""
+    if labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < 64:
+        return labels.astype(np.int64)
+    return np.asarray(np.unique(labels, return_inverse=True)[1].ravel())
+
+
 def _pairs(counts: Floats) -> Floats:
     return counts * (counts - 1) / 2
 
 
 def imputation_error(
-    imputed: Floats, values: Floats, known: NDArray[np.bool_], levels: bool = False
-) -> float:
+    imputed: Floats, values: Floats, known: NDArray[np.bool_], levels: bool = False,
+    spread: Floats | None = None,
+) -> float:  # fmt: skip
     """Error of imputed cells against hidden ones.
 
     Parameters
@@ -51,6 +59,8 @@ def imputation_error(
         Cells that were hidden from the fit and whose value is known.
     levels : bool
         Whether cells are levels without an order.
+    spread : ndarray of shape (d,), optional
+        What ``column_spread`` says of ``values``, where it is known already.
 
     Returns
     -------
@@ -60,9 +70,14 @@ def imputation_error(
     """
     if levels and known.any():
         return float(np.mean(imputed[known] != values[known]))
-    spread = np.nanstd(np.where(np.isfinite(values), values, np.nan), axis=0)
+    spread = column_spread(values) if spread is None else spread
     rows, columns = np.nonzero(known & (spread > 0))
     if not len(rows):
         return float("nan")
     error = (imputed[rows, columns] - values[rows, columns]) / spread[columns]
     return float(np.sqrt(np.mean(error**2)))
+
+
+def column_spread(values: Floats) -> Floats:
+    """Standard deviation of each column's finite cells, shape (d,)."""
+    return np.asarray(np.nanstd(np.where(np.isfinite(values), values, np.nan), axis=0))

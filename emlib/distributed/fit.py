@@ -10,11 +10,12 @@ from emlib.distributed.partitions import Partitions
 from emlib.distributed.source import blocks_of, tables_of
 from emlib.distributed.survey import surveyed
 from emlib.errors import EmlibError
-from emlib.estimators.table import TableEstimator
+from emlib.estimators.base import EMEstimator
+from emlib.estimators.sequences import SequenceEstimator
 from emlib.inits import Init
 from emlib.inits.base import Start
 
-Estimator = TypeVar("Estimator", bound=TableEstimator)
+Estimator = TypeVar("Estimator", bound=EMEstimator)
 
 
 def fit_distributed(
@@ -62,7 +63,7 @@ def fit_distributed(
     EmlibError
         If there is no client.
     """
-    if not isinstance(estimator, TableEstimator):
+    if not isinstance(estimator, EMEstimator) or isinstance(estimator, SequenceEstimator):
         raise TypeError(
             f"{type(estimator).__name__} is not an estimator of independent rows: steps of a "
             "sequence depend on each other, and stay on one machine"
@@ -123,11 +124,11 @@ def client_or_current(client: Any = None) -> Any:
         ) from None
 
 
-def _viewed(estimator: TableEstimator, **blocks: Any) -> Any:
+def _viewed(estimator: Any, **blocks: Any) -> Any:
     return estimator._view(reset=True, **blocks)
 
 
-def _shape(client: Any, estimator: TableEstimator, blocks: list[dict[str, Any]]) -> None:
+def _shape(client: Any, estimator: Any, blocks: list[dict[str, Any]]) -> None:
     """Let the estimator see one row, from which it knows the names and number of columns."""
     from dask import delayed
 

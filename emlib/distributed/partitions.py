@@ -87,21 +87,26 @@ def on_each(
 
 
 def tree_sum(client: Any, terms: list[Any]) -> Any:
-    """The sum of futures, neighbours first.
-
-    Raises
-    ------
-    Exception
-        What the first of the terms has ended in, whichever of them ended first.
-    """
+    """The sum of futures, neighbours first; fails as ``results`` does."""
     level = terms
     while len(level) > 1:
         groups = [level[i : i + FAN_IN] for i in range(0, len(level), FAN_IN)]
         level = list(client.map(_added, groups, pure=False))
+    return results(client, level, terms)[0]
+
+
+def results(client: Any, futures: list[Any], terms: list[Any] | None = None) -> list[Any]:
+    """What futures have come to, which may follow from others, the ``terms``.
+
+    Raises
+    ------
+    Exception
+        What the first of the terms has failed with, whichever of them failed first.
+    """
     try:
-        return level[0].result()
+        return list(client.gather(futures))
     except Exception:
-        for term in terms:
+        for term in futures if terms is None else terms:
             term.result()
         raise
 

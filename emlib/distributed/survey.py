@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Discrete, Table
-from emlib.distributed.partitions import Partitions, on_each, tree_sum
+from emlib.distributed.partitions import Partitions, on_each, results, tree_sum
 from emlib.errors import InvalidData
 from emlib.models.base import Model
 
@@ -73,7 +73,7 @@ def surveyed(client: Any, tables: Sequence[Any], model: Model) -> Partitions:
     InvalidData
         If a cell is none of the family's, or no row counts.
     """
-    found = client.gather(on_each(client, tables, _counted, model, own=range(len(tables))))
+    found = results(client, on_each(client, tables, _counted, model, own=range(len(tables))))
     pairs = [
         (table, count)
         for table, count in zip(tables, found, strict=True)
@@ -135,7 +135,9 @@ def _constants(client: Any, tables: list[Any], counts: list[Count]) -> dict[str,
     if counts[0].covariate_means is not None:
         weights = np.array([[count.total_weight] for count in counts])
         covariates = np.stack([np.asarray(count.covariate_means) for count in counts])
-        constants["covariate_means"] = _merged(covariates, np.broadcast_to(weights, covariates.shape))
+        constants["covariate_means"] = _merged(
+            covariates, np.broadcast_to(weights, covariates.shape)
+        )
     if counts[0].levels is not None:
         columns = zip(*(count.levels or [] for count in counts), strict=True)
         constants["live_levels"] = [np.unique(np.concatenate(found)) for found in columns]

@@ -214,9 +214,7 @@ class TailPass:
 Evaluate = Callable[[Array], TailPass]
 
 
-def raise_loglik(
-    evaluate: Evaluate, dofs: Array, common: bool
-) -> tuple[Array, int]:
+def raise_loglik(evaluate: Evaluate, dofs: Array, common: bool) -> tuple[Array, int]:
     """Maximize the observed loglik over the degrees of freedom, by a safeguarded Newton method.
 
     Parameters

@@ -7,7 +7,7 @@ import pytest
 def cluster():
     distributed = pytest.importorskip("distributed", reason="Dask is not installed: extra 'dask'")
     pytest.importorskip("dask.dataframe", reason="Dask is not installed: extra 'dask'")
-    options = {"n_workers": 3, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 3, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as running:
         yield running
 

@@ -106,8 +106,8 @@ def _table(number: int, view: Callable[..., Any], names: list[str], *blocks: Any
     return replace(table, weights=np.zeros(len(rows))) if nothing else table
 
 
-def numbers(block: Any) -> NDArray[np.float64]:
-    """A block as an array of float64, NaN where a cell is missing."""
+def numbers(block: Any) -> NDArray[Any]:
+    """A block as an array, NaN where a cell is missing; views make it one of float64."""
     if hasattr(block, "to_numpy"):
         return np.asarray(block.to_numpy(dtype=np.float64, na_value=np.nan))
-    return np.asarray(block, dtype=np.float64)
+    return np.asarray(block)

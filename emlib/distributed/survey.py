@@ -209,7 +209,7 @@ class Few:
         ).thinned()
 
     def thinned(self) -> "Few":
-        """Without rows that show nothing which the others do not, the drawn ones but kept."""
+        """The drawn rows, and of the others those that show something new."""
         kept = self.drawn.copy()
         kept[self._spanning()] = True
         beside = {name: array[kept] for name, array in self.beside.items()}

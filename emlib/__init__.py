@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emlib.distributed.fit import fit_distributed
     from emlib.estimators.bernoulli_mixture import BernoulliMixture
     from emlib.estimators.censored_normal import CensoredNormal
     from emlib.estimators.factor_analysis import FactorAnalysis
@@ -43,6 +44,7 @@ _PUBLIC = {
     "RegressionMixture": "emlib.estimators.regression_mixture",
     "StudentMixture": "emlib.estimators.student_mixture",
     "ZeroInflatedPoisson": "emlib.estimators.zero_inflated_poisson",
+    "fit_distributed": "emlib.distributed.fit",
     "select": "emlib.selection",
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "StudentMixture",
     "ZeroInflatedPoisson",
     "__version__",
+    "fit_distributed",
     "select",
 ]
 

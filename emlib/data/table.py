@@ -161,13 +161,13 @@ class Table:
         """Available-case mean and variance of each column, two arrays of shape (d,)."""
         origin = self.first_observed
         total, shift = np.zeros(self.d), np.zeros(self.d)
-        for w, deviation in self._deviations(origin):
+        for w, deviation in self.deviations(origin):
             total += w.sum(axis=0)
             shift += (w * deviation).sum(axis=0)
         safe = np.where(total > 0, total, 1.0)
         mean = origin + shift / safe
         squares = np.zeros(self.d)
-        for w, deviation in self._deviations(mean):
+        for w, deviation in self.deviations(mean):
             squares += (w * deviation**2).sum(axis=0)
         return mean, squares / safe
 
@@ -175,7 +175,7 @@ class Table:
         """Values of some rows, NaN where a cell is not observed."""
         return self.values[rows]
 
-    def _deviations(
+    def deviations(
         self, centre: NDArray[np.float64]
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """Cells' weights, and their deviations from ``centre`` (0 where missing), by blocks."""
@@ -203,6 +203,13 @@ class Table:
         """Informative rows sorted by value: draws along it do not depend on the rows' order."""
         rows = np.flatnonzero(self.informative)
         return rows[sorted_lines(self.values[rows])]
+
+    @cached_property
+    def total_moments(self) -> tuple[NDArray[np.float64], ...]:
+        """``component_moments`` where all rows are of one component."""
+        from emlib.data.moments import component_moments
+
+        return component_moments(self, np.ones((self.n, 1)))
 
     @cached_property
     def summary(self) -> "Summary":

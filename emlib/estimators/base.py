@@ -133,8 +133,11 @@ class EMEstimator(BaseEstimator):
 
     def _fit(self: Self, data: Any) -> Self:
         model = self._make_model().prepare(data)
+        return self._fit_from(model, data, self._init(model, data))
+
+    def _fit_from(self: Self, model: Model, data: Any, init: Init) -> Self:
         with threads(self.n_threads):
-            best = self._climb_all(model, data, self._init(model, data))
+            best = self._climb_all(model, data, init)
         self._model, self._data = model, data
         self.n_parameters_ = model.n_parameters(data)
         self._total_weight: float = data.total_weight
@@ -315,7 +318,10 @@ class EMEstimator(BaseEstimator):
     def _fitted_data(self, what: str) -> Any:
         self._check_fitted()
         if self._data is None:
-            raise ValueError(f"{what} needs the data of the fit, which are not pickled: fit again")
+            raise ValueError(
+                f"{what} needs the data of the fit, which are not pickled, and stay with the "
+                "workers of fit_distributed: fit again"
+            )
         return self._data
 
     def __getstate__(self) -> dict[str, Any]:
@@ -339,8 +345,8 @@ class EMEstimator(BaseEstimator):
     def _entropy(self) -> float:
         """Classification entropy of the fitted data; a pass over them, so only when asked for."""
         if self._fitted_entropy is None:
-            posterior = self._model.posterior(self.params_, self._data)
-            self._fitted_entropy = _entropy_of(posterior, self._data)
+            data = self._fitted_data("the entropy of the classification")
+            self._fitted_entropy = _entropy_of(self._model.posterior(self.params_, data), data)
         return self._fitted_entropy
 
     def _check_fitted(self) -> None:

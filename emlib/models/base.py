@@ -194,6 +194,9 @@ class Model(ABC):
         """The same model with fewer latent classes: what a start grows from."""
         return replace(self, n_components=n_components)  # type: ignore[type-var]
 
+    def check_cells(self, data: Any) -> None:  # noqa: B027
+        """Raise ``InvalidData`` where a cell is none of the family's values, such as a count -1."""
+
     def prepare(self, data: Any) -> "Model":
         """Check that the model can take the data and resolve what depends on them.
 

@@ -7,8 +7,8 @@ log where it is large.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,19 @@ class DofSetting:
     def n_dofs(self) -> int:
         """Free parameters among the degrees of freedom."""
         return {"each": self.n_components, "common": 1}.get(self.dofs, 0)
+
+    def observed_step(self, params: Any, data: Any, free: frozenset[str]) -> tuple[Any, float]:
+        """Degrees of freedom, by Newton's method on the observed loglik."""
+        return self.raised(params, self.tail_passes(params, data))
+
+    def raised(self, params: Any, evaluate: "Evaluate") -> tuple[Any, float]:
+        """``observed_step``, given the passes over the data."""
+        dofs, passes = raise_loglik(evaluate, params.dofs, self.dofs == "common")
+        return replace(params, dofs=dofs), float(passes)
+
+    def tail_passes(self, params: Any, data: Any) -> "Evaluate":
+        """The observed loglik of ``data`` as a function of the tails (K,), all else fixed."""
+        raise NotImplementedError
 
     @property
     def starting_dofs(self) -> Array:
@@ -182,7 +195,8 @@ def _stirling(x: Array) -> Array:
     return total
 
 
-class TailPass(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class TailPass:
     """The observed loglik with its derivatives in the tails: a pass over the data."""
 
     loglik: float
@@ -190,10 +204,17 @@ class TailPass(NamedTuple):
     gradient: Array
     hessian: Array
 
+    def __add__(self, other: "TailPass") -> "TailPass":
+        return TailPass(
+            self.loglik + other.loglik, self.magnitude + other.magnitude,
+            self.gradient + other.gradient, self.hessian + other.hessian,
+        )  # fmt: skip
 
-def raise_loglik(
-    evaluate: Callable[[Array], TailPass], dofs: Array, common: bool
-) -> tuple[Array, int]:
+
+Evaluate = Callable[[Array], TailPass]
+
+
+def raise_loglik(evaluate: Evaluate, dofs: Array, common: bool) -> tuple[Array, int]:
     """Maximize the observed loglik over the degrees of freedom, by a safeguarded Newton method.
 
     Parameters

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
+from emlib.data.moments import component_moments
 from emlib.errors import InvalidData, require_count
 from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
 from emlib.models.checks import (
@@ -35,7 +36,6 @@ from emlib.models.covariance import COVARIANCES
 from emlib.models.factor_sums import FactorSums
 from emlib.models.gaussian_mixture import SPURIOUS_RATIO
 from emlib.models.matching import matched_distance
-from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.principal import principal_factors
 from emlib.models.rotation import (

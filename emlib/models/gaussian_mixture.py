@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
+from emlib.data.moments import component_moments
 from emlib.errors import InvalidData, require_count
 from emlib.models.base import (
     Chunk,
@@ -34,7 +35,6 @@ from emlib.models.collapse import (
 )
 from emlib.models.covariance import COVARIANCES, FULL, ONE_COLUMN, TIED, Covariance
 from emlib.models.matching import matched_distance
-from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.prior import PRIORS, ConjugatePrior
 from emlib.models.simplex import log, pack_simplex, unpack_simplex

@@ -123,6 +123,9 @@ class GroupedMultinomialModel(Model):
     def n_parameters(self, data: Counts) -> int:
         return sum(size - 1 for size in self.cells.blocks)
 
+    def check_cells(self, data: Counts) -> None:
+        require_whole(data)
+
     def prepare(self, data: Counts) -> "GroupedMultinomialModel":
         """Check the counts; without a specification each column is a latent cell."""
         model = self if self._given else replace(self, groups=range(data.d))
@@ -130,7 +133,7 @@ class GroupedMultinomialModel(Model):
             raise InvalidData(
                 f"{data.d} columns of counts for {model.cells.n_categories} categories"
             )
-        require_whole(data)
+        self.check_cells(data)
         if not data.totals.sum() > 0:
             raise InvalidData("there is no count above zero: nothing to estimate from")
         return model

@@ -64,11 +64,16 @@ class LatentClassModel(LevelIndependence):
 
     def prepare(self, data: Discrete) -> "LatentClassModel":
         """Check the answers and resolve the levels of each item; see ``Model.prepare``."""
-        if self.n_levels is None:
-            require_whole(data, "code of a level")
+        self.check_cells(data)
         resolved = replace(self, n_levels=self._coding(data))
         super(LatentClassModel, resolved).prepare(data)
         return resolved
+
+    def check_cells(self, data: Discrete) -> None:
+        if self.n_levels is None:
+            require_whole(data, "code of a level")
+        else:
+            super().check_cells(data)
 
     def n_parameters(self, data: Discrete) -> int:
         free = sum(len(codes) - 1 for codes in self._coding(data))

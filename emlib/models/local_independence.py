@@ -82,7 +82,7 @@ class LocalIndependence(Model):
 
     def prepare(self, data: Discrete) -> "Model":
         """Check the cells; refuse fewer rows than components and columns of holes."""
-        self._check_cells(data)
+        self.check_cells(data)
         refuse_few(data, self.n_components)
         refuse_empty(data)
         return self
@@ -115,7 +115,7 @@ class LocalIndependence(Model):
 
     def posterior(self, params: Any, data: Discrete) -> Posteriors:
         """Rows that have probability zero in every class are assigned as if they were empty."""
-        self._check_cells(data)
+        self.check_cells(data)
         loglik, responsibilities = self._rows(params, data)
         impossible = ~(loglik > -np.inf)
         loglik[impossible] = -np.inf
@@ -147,10 +147,6 @@ class LocalIndependence(Model):
     def _vanishing(self, params: Any, stats: ClassSums) -> Any:
         """Where a probability or rate is on its way to zero, in the shape of its sums."""
         return vanishing(*self._against_zero(stats.cells, params))
-
-    @abstractmethod
-    def _check_cells(self, data: Discrete) -> None:
-        """Raise ``InvalidData`` where a cell is none of the family's values."""
 
     @abstractmethod
     def _record(self, weights: Array, columns: Any) -> Any:
@@ -207,7 +203,7 @@ class LevelIndependence(LocalIndependence):
     def _table(self, params: Any) -> Array:
         """Probability of each level by class, shape (T, K)."""
 
-    def _check_cells(self, data: Discrete) -> None:
+    def check_cells(self, data: Discrete) -> None:
         data.lines(self._coding(data))
 
     def _log_table(self, params: Any, data: Discrete) -> Array:

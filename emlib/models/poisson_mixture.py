@@ -92,7 +92,7 @@ class PoissonMixtureModel(LocalIndependence):
             (np.exp(rates) if unconstrained else rates).reshape(around.rates.shape),
         )
 
-    def _check_cells(self, data: Discrete) -> None:
+    def check_cells(self, data: Discrete) -> None:
         require_whole(data)
 
     def _record(self, weights: Array, columns: Array) -> PoissonMixtureParams:

@@ -115,9 +115,12 @@ class PoissonRegressionMixtureModel(Model):
         k, p = self.n_components, data.covariates.shape[1]
         return k - 1 + k * data.d * (1 + p)
 
+    def check_cells(self, data: CountRegression) -> None:
+        require_whole(data)
+
     def prepare(self, data: CountRegression) -> "PoissonRegressionMixtureModel":
         """Check that cells are counts and that one regression of each exists; see ``Model``."""
-        require_whole(data)
+        self.check_cells(data)
         check_design(data, self.n_components)
         empty = ~(data.observed & (data.values > 0) & (data.weights > 0)[:, None]).any(axis=0)
         if empty.any():

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.models.covariance import Covariance
-from emlib.models.moments import component_moments
 
 PRIORS = ("fraley_raftery",)
 
@@ -45,7 +44,7 @@ class ConjugatePrior:
             If the data's covariance, which a dense structure takes as scale, is singular.
         """
         d = data.d
-        counts, means, scatters, _ = component_moments(data, np.ones((data.n, 1)))
+        counts, means, scatters, _ = data.total_moments
         covariance = scatters[0] / max(counts[0] - 1.0, 1.0) / n_components ** (2.0 / d)
         size = np.sqrt(np.diagonal(covariance))
         if dense and np.linalg.eigvalsh(covariance / np.outer(size, size)).min() < 1e-10:

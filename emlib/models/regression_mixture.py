@@ -19,13 +19,13 @@ from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is
 from emlib.models.collapse import DEGENERATE_RATIO, EMPTY_SHARE, NO_SIZE
 from emlib.models.dofs import (
     DofSetting,
+    Evaluate,
     TailPass,
     check_dofs,
     excess_slopes,
     log_excess,
     log_precision,
     q_of_dofs,
-    raise_loglik,
 )
 from emlib.models.gaussian_mixture import SPURIOUS_RATIO
 from emlib.models.lines import LineSums, sampled_covariates
@@ -164,10 +164,7 @@ class RegressionMixtureModel(DofSetting, Model):
             weights, here.intercept.reshape(shape[:2]), here.coef.reshape(shape), scales, dofs
         )
 
-    def observed_step(
-        self, params: RegressionMixtureParams, data: Regression, free: frozenset[str]
-    ) -> tuple[RegressionMixtureParams, float]:
-        """Degrees of freedom, by Newton's method on the observed loglik."""
+    def tail_passes(self, params: RegressionMixtureParams, data: Regression) -> Evaluate:
         from emlib.kernels.regression import regression_tails
 
         heights, coef = self._lines(params, data)
@@ -182,9 +179,7 @@ class RegressionMixtureModel(DofSetting, Model):
                 lambda groups: regression_tails(*_view(data, groups), *arguments), data.chunks
             ))  # fmt: skip
 
-        dofs, passes = raise_loglik(evaluate, params.dofs, self.dofs == "common")
-        moved = vars(params) | {"dofs": dofs}
-        return RegressionMixtureParams(**moved), float(passes)
+        return evaluate
 
     def q(self, stats: RegressionSums, params: RegressionMixtureParams) -> float:
         lines = stats.lines.about(

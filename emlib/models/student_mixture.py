@@ -20,13 +20,13 @@ from emlib.models.collapse import NO_SIZE, check_collapse, refuse_empty_componen
 from emlib.models.covariance import Covariance
 from emlib.models.dofs import (
     DofSetting,
+    Evaluate,
     TailPass,
     check_dofs,
     excess_slopes,
     log_excess,
     log_precision,
     q_of_dofs,
-    raise_loglik,
 )
 from emlib.models.gaussian_mixture import (
     GaussianMixtureModel,
@@ -149,10 +149,7 @@ class StudentMixtureModel(DofSetting, Model):
             dofs = self.dofs_of_gamma(counts, sums.counts, stats.log_precisions)
         return StudentMixtureParams(weights, means, covariances, dofs)
 
-    def observed_step(
-        self, params: StudentMixtureParams, data: Table, free: frozenset[str]
-    ) -> tuple[StudentMixtureParams, float]:
-        """Degrees of freedom, by Newton's method on the observed loglik."""
+    def tail_passes(self, params: StudentMixtureParams, data: Table) -> Evaluate:
         from emlib.kernels.student import tail_pass
 
         whiten, _, log_norm = self._factor(params, data)
@@ -167,9 +164,7 @@ class StudentMixtureModel(DofSetting, Model):
                 lambda groups: tail_pass(*_view(data, groups), *arguments), data.chunks
             ))  # fmt: skip
 
-        dofs, passes = raise_loglik(evaluate, params.dofs, self.dofs == "common")
-        weights, means, covariances = params.weights, params.means, params.covariances
-        return StudentMixtureParams(weights, means, covariances, dofs), float(passes)
+        return evaluate
 
     def q(self, stats: StudentSums, params: StudentMixtureParams) -> float:
         """McLachlan and Peel (2000), equations 7.14 to 7.17."""

@@ -81,9 +81,12 @@ class ZeroInflatedPoissonModel(Model):
     def n_parameters(self, data: CountRegression) -> int:
         return data.d * (2 + data.covariates.shape[1])
 
+    def check_cells(self, data: CountRegression) -> None:
+        require_whole(data)
+
     def prepare(self, data: CountRegression) -> "ZeroInflatedPoissonModel":
         """Check that every column's parameters can be told apart; see ``Model.prepare``."""
-        require_whole(data)
+        self.check_cells(data)
         for j, (zeros, positives) in enumerate(
             zip(data.tally.zeros.T, data.tally.positives.T, strict=True)
         ):

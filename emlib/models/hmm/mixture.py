@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Sequences, Table
+from emlib.data.moments import component_moments
 from emlib.errors import require_count
 from emlib.models.base import Diagnosis
 from emlib.models.checks import refuse_constant
@@ -20,7 +21,6 @@ from emlib.models.hmm.gaussian import (
     check_covariance_type,
 )
 from emlib.models.hmm.model import HMMModel, HMMStats
-from emlib.models.moments import component_moments
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.scratch import scratch
 from emlib.models.simplex import log, pack_simplex, unpack_simplex

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.data import Table
-from emlib.data.table import row_blocks
+from emlib.data.table import Table, row_blocks
 
 Array = NDArray[np.float64]
 

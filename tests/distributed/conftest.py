@@ -1,0 +1,20 @@
+"""A cluster of worker processes, where Dask is installed."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed: extra 'dask'")
+    pytest.importorskip("dask.dataframe", reason="Dask is not installed: extra 'dask'")
+    options = {"n_workers": 3, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(cluster):
+    from distributed import Client
+
+    with Client(cluster) as running:
+        yield running

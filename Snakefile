@@ -23,6 +23,15 @@ wildcard_constraints:
     **WILDCARDS,
 
 
+# Where blocks run on a cluster, what gathers them stays with the Snakemake that was started.
+localrules:
+    all,
+    tables,
+    report,
+    mirror,
+    strict,
+
+
 include: "rules/datasets.smk"
 include: "rules/fits.smk"
 include: "rules/reports.smk"

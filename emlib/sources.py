@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MOST_KEPT = 2000
+PACKAGE = Path(__file__).resolve().parent
 
 
 class Imported(NamedTuple):
@@ -37,12 +38,22 @@ class Source(NamedTuple):
 
 
 def syntax_digest(*paths: Path) -> str:
-    """Digest (32 hexadecimal digits) of the code in some Python files, by name and content."""
+    """Digest (32 hexadecimal digits) of the code in some Python files, by name and content.
+
+    The folder of a plugin does not count: another user, or another cluster, has another one.
+    """
     total = hashlib.blake2b(digest_size=16)
-    for path in sorted(paths):
-        code = source_of(path).digest
-        total.update(f"{path.parent.name}/{path.name} {code}\n".encode())
+    for place, path in sorted((_place(path), path) for path in paths):
+        total.update(f"{place[2]} {source_of(path).digest}\n".encode())
     return total.hexdigest()
+
+
+def _place(path: Path) -> tuple[bool, Path, str]:
+    """Where a file comes among others, those outside of the package last; and its name there."""
+    full = path.resolve()
+    if full.is_relative_to(PACKAGE):
+        return False, full.relative_to(PACKAGE), f"{full.parent.name}/{full.name}"
+    return True, Path(full.name), full.name
 
 
 def source_of(path: Path) -> Source:

@@ -39,6 +39,9 @@ rule block:
     conda:
         "environment.yaml"
     threads: 1
+    resources:
+        runtime=lambda w, attempt: STUDY.limit("runtime", attempt),
+        mem_mb=lambda w, attempt: STUDY.limit("mem_mb", attempt),
     params:
         study=STUDY.name,
         fingerprint=lambda w: STUDY.block(w)["fingerprint"],

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from emlib.errors import EmlibError
+from emlib.study.arraytask import become_own_job
 from emlib.study.atomic import read_json, write_bytes, write_json
 from emlib.study.locks import FileLock, LockHeld
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
@@ -61,6 +62,8 @@ class Head:
         if workflow.is_main_process:
             self._prepared = _prepare(_one_config(workflow), _overrides(workflow))
             self._drop_stale_receipt()
+        else:
+            become_own_job()
 
     # --- the plan, for the rules ---
 
@@ -103,6 +106,13 @@ class Head:
         names = (wildcards.dataset, wildcards.missingness, wildcards.model, wildcards.block)
         job: dict[str, Any] = self.job("blocks", *names)
         return job
+
+    def limit(self, name: str, attempt: int) -> int:
+        """A block's ``runtime`` (minutes) or ``mem_mb``: each attempt may take three times as much.
+
+        Fits that a killed attempt finished are in the store, so the next one has less to do.
+        """
+        return int(self.jobs["limits"][name]) * 3 ** (attempt - 1)
 
     def block_files(self, kinds: Iterable[str] = BLOCK_KINDS) -> list[str]:
         """Files of every block of the plan."""

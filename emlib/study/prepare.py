@@ -18,6 +18,7 @@ from emlib.sources import syntax_digest
 from emlib.study import components, grid
 from emlib.study.atomic import read_json
 from emlib.study.checks import checked_study
+from emlib.study.costs import job_limits
 from emlib.study.fingerprint import (
     PACKAGE,
     certificate_fingerprint,
@@ -134,7 +135,8 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
     -------
     dict
         ``kernels`` (family -> fingerprint), ``data`` and ``masks`` (path -> digest), ``blocks``
-        (path -> family, fingerprint, fits, lost), ``report`` and ``mirror`` (digests), ``strict``.
+        (path -> family, fingerprint, fits, lost), ``report`` and ``mirror`` (digests), ``strict``;
+        and ``limits``, which decide nothing: what a cluster is asked for a block.
     """
     blocks = grid.blocks(study, block_size)
     families = sorted({study["models"][block.model]["family"] for block in blocks})
@@ -145,7 +147,9 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         "masks": {},
         "blocks": {},
     }
-    work = _group_work(study, grid.entries(study))
+    cells = grid.entries(study)
+    result["limits"] = job_limits(study, cells, block_size)
+    work = _group_work(study, cells)
     specs = {name: _spec_digest(study, name) for name in study["datasets"]}
     masks = {name: _holes_digest(one) for name, one in study["missingness"].items()}
     for block in blocks:

@@ -59,6 +59,15 @@ def test_an_init_that_holds_another_counts_that_one_and_no_third():
     assert "inits/segments.py" not in files_of("inits", *init_parts("short_em"))
 
 
+def test_the_folder_of_a_plugin_does_not_count(tmp_path):
+    places = [tmp_path / "a" / "mine.py", tmp_path / "z" / "mine.py"]
+    for path in places:
+        path.parent.mkdir()
+        path.write_text(CODE)
+    inside = fingerprint.PACKAGE / "sources.py"
+    assert syntax_digest(inside, places[0]) == syntax_digest(inside, places[1])
+
+
 def test_an_init_counts_those_that_it_falls_back_on():
     assert init_parts("short_em") == ("short_em",)
     assert {"inits/centres.py", "inits/random.py"} <= files_of("inits", "short_em")

@@ -91,12 +91,14 @@ class Project:
         """Run ``snakemake --cores N ARGUMENTS``."""
         return self._run([*SNAKEMAKE, "--cores", str(cores), *arguments], env)
 
-    def start(self, *arguments: str, cores: int = 2) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, cores: int = 2, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """Start Snakemake in a process group of its own, and do not wait."""
         return subprocess.Popen(
             [*SNAKEMAKE, "--cores", str(cores), *arguments],
             cwd=self.root,
-            env=self.environment(),
+            env=self.environment(env),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

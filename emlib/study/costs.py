@@ -30,9 +30,9 @@ SAFETY = 3.0
 START_MINUTES = 10
 """On top: a slow file system, kernels to compile for another processor."""
 BASE_MB = 1000
-"""Measured on a block of small data: 650, for Python, its libraries and Snakemake twice."""
+"""A block of small data was seen at 600: Snakemake twice, the supervisor, the worker."""
 ARRAYS = 16
-"""Copies of rows x (columns + components) numbers that a climb holds at its height."""
+"""An allowance: so many copies of rows x (columns + components) numbers beside that."""
 
 
 @dataclass(frozen=True)

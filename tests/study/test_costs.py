@@ -1,0 +1,34 @@
+"""What a cluster is asked for a block."""
+
+import pytest
+import yaml
+
+from emlib.study import grid
+from emlib.study.checks import checked_study
+from emlib.study.costs import BASE_MB, START_MINUTES, job_limits
+from tests.study.small_study import CONFIG, DRAWN
+
+
+@pytest.fixture
+def limits_of(tmp_path):
+    def limits_of(block_size=2, **changes):
+        config = tmp_path / "config.yaml"
+        config.write_text(yaml.safe_dump({**CONFIG, **changes}))
+        study = checked_study(config)
+        return job_limits(study, grid.entries(study), block_size)
+
+    return limits_of
+
+
+def test_small_blocks_ask_for_what_a_job_needs_to_start_and_little_more(limits_of):
+    limits = limits_of()
+    assert START_MINUTES < limits["runtime"] <= START_MINUTES + 5
+    assert BASE_MB < limits["mem_mb"] <= BASE_MB + 5
+
+
+def test_more_work_asks_for_more_time_and_more_data_for_more_memory(limits_of):
+    before = limits_of(replicates=40)
+    assert limits_of(40, replicates=40)["runtime"] > before["runtime"]
+    assert limits_of(40) == limits_of(4)  # never more replicates than there are
+    large = limits_of(datasets={"drawn": {**DRAWN, "n": 20000}})
+    assert large["mem_mb"] > before["mem_mb"]

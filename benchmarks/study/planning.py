@@ -1,7 +1,7 @@
 """``python -m benchmarks.study.planning``: Snakemake on a study of a million fits, before any runs.
 
-Measured are ``snakemake -n`` where nothing is there, and where every file is (empty stand-ins, which
-``--touch`` enters in Snakemake's own records): finding that there is nothing to do.
+Measured are ``snakemake -n`` where nothing is there, and where every file is (empty stand-ins,
+which ``--touch`` enters in Snakemake's own records): finding that there is nothing to do.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emlib.errors import EmlibError
+from emlib.study import garbage
 from emlib.study.assembly import Death, Rows, Task, block_tables
 from emlib.study.atomic import read_json, write_json
 from emlib.study.grid import Block, load_study, planned_blocks
@@ -69,7 +70,7 @@ def run_block(
     try:
         lock = FileLock(paths.block_lock(*ids))
         lock.acquire(wait=None, on_wait=lambda holder: _say(f"{name}: waiting for {holder}"))
-        with lock:
+        with lock, garbage.paused():
             _run_locked(paths, ids, name, fingerprint, command)
     except OSError as error:
         raise EmlibError(f"{name}: {error}") from error

@@ -78,6 +78,7 @@ class BlockWork:
         self._data_ids = {r: data_identity(case) for r, case in self._cases.items()}
         self._parameters = {r: _parameters(case) for r, case in self._cases.items()}
         self._cells: dict[str, _Shared] = {}
+        self._numerics: dict[str, str] = {}
         climbs = [*map(self._fit, block_fits(study, block)), *self._searches()]
         self.jobs: list[Job] = [*climbs, *map(self._certificate, climbs)]
 
@@ -168,10 +169,7 @@ class BlockWork:
         case, data_id = self._cases[replicates[0]], self._data_ids[replicates[0]]
         settings, seed = study["reference"], study["seed"]
         sources = reference.sources(case, settings["starts"])
-        numerics = {
-            source: numerics_fingerprint(model["family"], init_parts(source), "em")
-            for source in sorted(set(sources))
-        }
+        numerics = {source: self._search_numerics(source) for source in sorted(set(sources))}
         search = reference.search_id(data_id, model, settings, seed, identity.digest(numerics))
         e_steps = reference.share(settings)
         row = {
@@ -189,6 +187,13 @@ class BlockWork:
             start = partial(_search_start, case, source, e_steps, seed, path)
             jobs.append(Job(task, partial(start, reference.run_start), partial(start, _end)))
         return jobs
+
+    def _search_numerics(self, source: str) -> str:
+        """Code of a search's starts from one init: the same for every replicate, so found once."""
+        if source not in self._numerics:
+            family = self._model["family"]
+            self._numerics[source] = numerics_fingerprint(family, init_parts(source), "em")
+        return self._numerics[source]
 
 
 def _draws(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emlib.errors import EmlibError
+from emlib.study import garbage
 from emlib.study.journal import encode
 from emlib.study.protocol import FINAL, OPEN, PLAN, PROVISIONAL, REFUSED, RUN, Closed, Reader, send
 
@@ -48,7 +50,9 @@ def serve(open_block: Callable[[dict[str, Any]], Opened]) -> None:
             frame = reader.receive()
             if frame.kind == OPEN:
                 try:
-                    opened = open_block(frame.json())
+                    with garbage.paused():
+                        opened = open_block(frame.json())
+                    gc.freeze()  # the plan stays: collections while fits run need not look at it
                     opened.warm()
                 except EmlibError as error:
                     send(outward, REFUSED, content=str(error))

@@ -23,6 +23,8 @@ SLURM = (
     *("--slurm-init-seconds-before-status-checks", "2"),
 )
 LIMITS = ("--retries", "0", "--set-resources", "block:runtime=1", "block:mem_mb=1500")
+HANGS = 1500.0
+"""Seconds after which something must hang; on a free machine all is over after 200."""
 SAME = ("fits", "curves", "references", "params", "certificates")
 
 TROUBLE = """
@@ -96,9 +98,9 @@ def runs(cluster: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -
         there.start(*SLURM, env=cluster),
     ]
     try:
-        task = wait_until(lambda: running_task(there, cluster), 300)
+        task = wait_until(lambda: running_task(there, cluster), HANGS)
         subprocess.run(["scancel", task], env=there.environment(cluster), check=True)
-        outputs = [snakemake.communicate(timeout=400)[0] for snakemake in begun]
+        outputs = [snakemake.communicate(timeout=HANGS)[0] for snakemake in begun]
     finally:
         for snakemake in begun:
             snakemake.kill()

@@ -23,11 +23,13 @@ settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(items):
-    """Spread tests over processes by file; whole studies run one at a time, families apart."""
+    """Spread tests over processes by file; whole studies run one at a time, families apart, and
+    tests on Dask share their cluster."""
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
         if folder != "families":
-            group = folder if folder == "workflow" else str(item.path.relative_to(HERE))
+            whole = folder in ("workflow", "distributed")
+            group = folder if whole else str(item.path.relative_to(HERE))
             item.add_marker(pytest.mark.xdist_group(group))
 
 

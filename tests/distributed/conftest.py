@@ -1,9 +1,9 @@
-"""A cluster of worker processes, where Dask is installed."""
+"""A cluster of worker processes, where Dask is installed; it ends with the tests of this folder."""
 
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster():
     distributed = pytest.importorskip("distributed", reason="Dask is not installed: extra 'dask'")
     pytest.importorskip("dask.dataframe", reason="Dask is not installed: extra 'dask'")
@@ -12,7 +12,7 @@ def cluster():
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(cluster):
     from distributed import Client
 

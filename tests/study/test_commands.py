@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from emlib.cli import main
 from emlib.errors import EmlibError
-from emlib.study import files, plan, status
+from emlib.study import costs, files, plan, status
 from emlib.study.grid import load_study, planned_blocks
 from emlib.study.locks import FileLock
 from tests.study.small_study import CONFIG, planned_study
@@ -84,7 +84,7 @@ def test_the_estimate_is_calibrated_on_timed_fits(tmp_path):
     files.write_table(paths.block("timings", "faithful", "none", "two", 0), [row] * 5, "timings")
     measured = plan.estimate(study, cells, blocks, paths)
     assert measured.calibrated_on == 5
-    per_fit = plan._fit_seconds(study, "faithful", "two")
+    per_fit = costs._fit_seconds(study, "faithful", "two")
     assert measured.fits == pytest.approx(assumed.fits * 3.0 / per_fit)
 
 

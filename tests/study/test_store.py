@@ -1,7 +1,6 @@
 """The store keeps finished fits bit for bit, survives torn writes, and says what is damaged."""
 
 import math
-import os
 import subprocess
 import sys
 import textwrap

@@ -22,6 +22,7 @@ settings.register_profile("explore", derandomize=False)
 settings.load_profile("default")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist's own, which reads the marks
 def pytest_collection_modifyitems(items):
     """Spread tests over processes by file; whole studies run one at a time, families apart, and
     tests on Dask share their cluster."""

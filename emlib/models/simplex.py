@@ -85,4 +85,3 @@ def _odds(p: Array, reference: NDArray[np.bool_]) -> Array:
 def _reference(p: Array) -> NDArray[np.bool_]:
     """Mask of the largest entry of each line, the first of several."""
     return np.asarray(np.arange(p.shape[-1]) == p.argmax(axis=-1)[..., None])
-

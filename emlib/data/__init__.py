@@ -1,4 +1,4 @@
-"""The views that models read: rows with holes, counts, limits, covariates, sequences, visibilities."""
+"""The views that models read: holes, counts, limits, covariates, sequences and visibilities."""
 
 from emlib.data.counts import Counts
 from emlib.data.discrete import Discrete

@@ -1,5 +1,6 @@
 """Processes are killed in real runs; what is left, and what the next run makes of it."""
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from emlib.study.files import read_table
+from tests.study.misbehaving import WAYS, write_plugin
+from tests.study.small_study import DRAWN
 from tests.workflow.killing import (
     Victim,
     below,
@@ -116,60 +119,55 @@ def test_control_c_leaves_a_partial_report_and_the_next_run_finishes(
     assert victim.same_files() == undisturbed
 
 
-DEADLY = """
-import os
-import signal
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
-
-from emlib.inits import INITS, Init
-
-
-@dataclass(frozen=True)
-class Deadly(Init):
-    name: ClassVar[str] = "deadly"
-    holes: ClassVar[str] = "native"
-    deterministic: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({"classes"})
-
-    def __call__(self, model, data, rng):
-        if Path("armed").exists() and "emlib.study.worker" in sys.orig_argv:
-            with Path("deaths").open("a") as deaths:
-                deaths.write("one more\\n")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return INITS["random"]()(model, data, rng)
-"""
-"""An own init that kills its worker as long as a file tells it to."""
-
-
-def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it(
+def test_own_inits_that_misbehave_are_rows_and_what_died_is_tried_again_until_it_is_cured(
     tmp_path: Path,
 ) -> None:
     victim = Victim(
         tmp_path / "project",
-        plugins=["deadly.py"],
-        inits={"random": None, "deadly": None},
+        datasets={"drawn": DRAWN},
+        missingness=[{"mechanism": "none"}],
+        models={"two": {"family": "gaussian_mixture", "n_components": 2}},
+        plugins=["misbehaving.py"],
+        inits=dict.fromkeys(("random", *WAYS)),
         replicates=1,
         restarts=1,
         block_size=1,
         reference={"starts": 1, "e_steps": 50},
+        budget={"hard_seconds": 3},
     )
-    victim.write_text(DEADLY, "deadly.py")
+    write_plugin(victim.root)
     victim.write_text("", "armed")
-    fits = victim.paths.block("fits", "drawn", "mcar-0.2", "four", 0)
-    first = victim.snakemake(*ONLY_FITS)
+    first = victim.snakemake()
     assert first.code == 0, first.output
-    table = read_table(fits)
-    assert table.column("init").to_pylist() == ["deadly", "random"]
-    assert table.column("status").to_pylist() == ["lost", "converged"]
-    assert "SIGKILL" in table.column("message")[0].as_py()
-    assert len((victim.root / "deaths").read_text().splitlines()) == 2
+    (said,) = re.findall("^Fits: (.*)$", first.output, re.MULTILINE)
+    assert sorted(said.split(", ")) == ["1 converged", "1 lost", "1 timeout", "3 failed"]
+    rows = {row["init"]: row for row in read_table(fits_of(victim)).to_pylist()}
+    ends = {init: row["status"] for init, row in rows.items()}
+    died, failed = {"kills": "lost", "loops": "timeout"}, ("exits", "nan", "raises")
+    assert ends == {"random": "converged", **died, **dict.fromkeys(failed, "failed")}
+    assert "SIGKILL" in rows["kills"]["message"]
+    assert rows["loops"]["message"].startswith("killed after 3 s; replay: ")
+    assert "SystemExit: enough" in rows["exits"]["message"]
+    assert "RuntimeError: no start today" in rows["raises"]["message"]
+    assert "the objective is nan" in rows["nan"]["message"]
+    calls = (victim.root / "calls").read_text().split("\n")[:-1]
+    once = ["exits", "loops", "nan", "raises"]
+    parts = ("kernels", "worker")
+    expected = [f"{way} {part}" for way in (*once, "kills", "kills") for part in parts]
+    assert sorted(calls) == sorted(expected)
     (victim.root / "armed").unlink()
-    second = victim.snakemake(*ONLY_FITS)
-    assert second.code == 0, second.output
-    assert read_table(fits).column("status").to_pylist() == ["converged", "converged"]
-    assert [event["computed"] for event in victim.events()] == [2, 1]
-    assert victim.snakemake(*ONLY_FITS).code == 0
-    assert len(victim.events()) == 2
+    second = victim.snakemake("--config", "strict=true")
+    assert second.code == 1
+    assert "strict: 3 of 6 fits did not converge (3 failed)" in second.output
+    assert victim.paths.report.is_file()
+    assert not (victim.paths.root / "strict.json").exists()
+    again = {row["init"]: row for row in read_table(fits_of(victim)).to_pylist()}
+    assert {init: repr(again[init]) for init in ("random", *failed)} == {
+        init: repr(rows[init]) for init in ("random", *failed)
+    }
+    assert {again[init]["status"] for init in died} == {"converged"}
+    assert [event["computed"] for event in victim.events()] == [6, 2]
+
+
+def fits_of(victim: Victim) -> Path:
+    return victim.paths.block("fits", "drawn", "none", "two", 0)

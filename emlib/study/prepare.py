@@ -18,6 +18,7 @@ from emlib.sources import syntax_digest
 from emlib.study import components, grid
 from emlib.study.atomic import read_json
 from emlib.study.checks import checked_study
+from emlib.study.checksums import damaged_files
 from emlib.study.costs import job_limits
 from emlib.study.fingerprint import (
     PACKAGE,
@@ -42,7 +43,8 @@ def prepare(
     -------
     dict
         ``root`` (the study's folder), ``study`` (for study.json), ``blocks`` (for blocks.json),
-        ``plan`` (plan.parquet in base 64), ``jobs`` (for jobs.json) and ``notes`` (lines to show).
+        ``plan`` (plan.parquet in base 64), ``jobs`` (for jobs.json), ``notes`` (lines to show), and
+        ``damaged`` (files that do not match their checksums, with the reason).
 
     Raises
     ------
@@ -53,13 +55,15 @@ def prepare(
     paths = StudyPaths(results / study["study"])
     check_writable(paths.root)
     size, notes = block_size_of(study, paths)
+    planned = jobs(study, size, paths)
     return {
         "root": str(paths.root),
         "study": study,
         "blocks": {"block_size": size},
         "plan": base64.b64encode(plan_bytes(study)).decode("ascii"),
-        "jobs": jobs(study, size, paths),
+        "jobs": planned,
         "notes": notes,
+        "damaged": [[str(path), reason] for path, reason in damaged_files(paths, planned)],
     }
 
 

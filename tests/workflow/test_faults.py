@@ -2,7 +2,10 @@
 
 import re
 import signal
+import sqlite3
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,12 +13,9 @@ import pytest
 from emlib.study.files import read_table
 from tests.study.misbehaving import WAYS, write_plugin
 from tests.study.small_study import DRAWN
-from tests.workflow.killing import (
-    Victim,
-    below,
-    kill,
-    wait_until,
-)
+from tests.tracking.reading import shown
+from tests.workflow.killing import Victim, below, kill, wait_until, working_in
+from tests.workflow.project import Project
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
@@ -117,6 +117,52 @@ def test_control_c_leaves_a_partial_report_and_the_next_run_finishes(
     second = victim.snakemake(*ONLY_FITS)
     assert second.code == 0, second.output
     assert victim.same_files() == undisturbed
+
+
+def test_a_mirror_killed_in_mid_write_is_finished_by_the_next_run_without_doubles(
+    finished: Project, finished_copy: Callable[[], Project]
+) -> None:
+    project = finished_copy()
+    project.paths.database.unlink()
+    project.paths.receipt.unlink()
+    whole = ends_of_runs(finished.paths.database)
+    snakemake = project.start()
+    try:
+        some = len(whole) // 3
+        wait_until(lambda: ends_of_runs(project.paths.database).count("FINISHED") > some)
+    finally:
+        for pid in working_in(project.root):
+            kill(pid)
+        snakemake.communicate()
+    assert some < len(ends_of_runs(project.paths.database)) < len(whole)
+    assert not project.paths.receipt.exists()
+    second = project.snakemake()
+    assert second.code == 0, second.output
+    uris = [f"sqlite:///{one.paths.database}" for one in (project, finished)]
+    again, undisturbed = map(shown, uris)
+    assert again == undisturbed
+    assert [run["status"] for run in again] == ["FINISHED"] * len(whole)
+    assert points(project.paths.database) == points(finished.paths.database)
+    assert "rule block" not in second.output
+
+
+def ends_of_runs(database: Path) -> list[str]:
+    """Statuses of the runs in a database that another process may be making."""
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return [status for (status,) in connection.execute("select status from runs")]
+    except sqlite3.OperationalError:
+        return []
+
+
+def points(database: Path) -> list[tuple[str, int, float]]:
+    """Every point of every curve of the runs that are shown."""
+    query = (
+        "select key, step, value from metrics join runs using (run_uuid) "
+        "where lifecycle_stage = 'active' order by 1, 2, 3"
+    )
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
 
 
 def test_own_inits_that_misbehave_are_rows_and_what_died_is_tried_again_until_it_is_cured(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,21 @@ from emlib.errors import EmlibError
 FOLDER = click.Path(path_type=Path)
 
 
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+"""Errors of the disk, which no traceback explains better than their text."""
+
+
 class Group(click.Group):
-    """A group whose commands show emlib's own errors as text, without a traceback."""
+    """A group whose commands show emlib's own errors, and the disk's, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except EmlibError as error:
-            print(error, file=sys.stderr)
+        except (EmlibError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in MACHINE:
+                raise
+            with suppress(OSError):  # the log may be on a full disk too
+                print(error, file=sys.stderr)
             ctx.exit(1)
 
 

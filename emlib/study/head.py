@@ -10,6 +10,7 @@ import base64
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -35,6 +36,7 @@ WILDCARDS = {
 }
 
 DEFAULT_CONFIG = "config.yaml"
+FULL_BYTES = 1 << 20
 PIN_THREADS = " ".join(f"export {name}={{threads}};" for name in THREAD_VARIABLES) + " "
 """Opens a job's shell command: BLAS and compiled loops get the job's threads and no more."""
 
@@ -199,6 +201,13 @@ class Head:
         """After a failure: a report of what there is, which says what is missing."""
         self._say_damages()
         self.paths.complete.unlink(missing_ok=True)
+        free = shutil.disk_usage(self.paths.results).free
+        if free < FULL_BYTES:  # then the jobs' logs are empty, whatever they wanted to say
+            print(
+                f"{self.paths.results}: the disk is full ({free} bytes are left); finished fits "
+                "are kept: make room, and run again",
+                file=sys.stderr,
+            )
         command = [sys.executable, "-m", "emlib", "report", self.root, "--partial"]
         subprocess.run(command, check=False)
 

@@ -186,6 +186,11 @@ def schema() -> None:
 # --- what Snakemake's jobs run --------------------------------------------------------------------
 
 
+FINGERPRINT = click.option(
+    "--fingerprint", default=None, help="Refuse to run with other numerical code."
+)
+
+
 @main.command(hidden=True)
 @click.argument("config", type=FOLDER)
 @click.argument("overrides", nargs=-1)
@@ -212,11 +217,12 @@ def kernels(study_dir: Path, family: str, output: Path) -> None:
 @click.argument("study_dir", type=FOLDER)
 @click.argument("dataset")
 @click.argument("block")
-def data(study_dir: Path, dataset: str, block: str) -> None:
+@FINGERPRINT
+def data(study_dir: Path, dataset: str, block: str, fingerprint: str | None) -> None:
     """Draw one block's replicates of DATASET."""
     from emlib.study.datafiles import make_data
 
-    make_data(study_dir, dataset, _number(block))
+    make_data(study_dir, dataset, _number(block), fingerprint)
 
 
 @main.command(hidden=True)
@@ -224,11 +230,14 @@ def data(study_dir: Path, dataset: str, block: str) -> None:
 @click.argument("dataset")
 @click.argument("missingness")
 @click.argument("block")
-def masks(study_dir: Path, dataset: str, missingness: str, block: str) -> None:
+@FINGERPRINT
+def masks(
+    study_dir: Path, dataset: str, missingness: str, block: str, fingerprint: str | None
+) -> None:
     """Draw which cells of one block's replicates are hidden."""
     from emlib.study.datafiles import make_masks
 
-    make_masks(study_dir, dataset, missingness, _number(block))
+    make_masks(study_dir, dataset, missingness, _number(block), fingerprint)
 
 
 @main.command(hidden=True)
@@ -237,7 +246,7 @@ def masks(study_dir: Path, dataset: str, missingness: str, block: str) -> None:
 @click.argument("missingness")
 @click.argument("model")
 @click.argument("block")
-@click.option("--fingerprint", default=None, help="Refuse to run with other numerical code.")
+@FINGERPRINT
 def block(
     study_dir: Path, dataset: str, missingness: str, model: str, block: str, fingerprint: str | None
 ) -> None:

@@ -22,6 +22,7 @@ from emlib.study.checksums import damaged_files
 from emlib.study.costs import job_limits
 from emlib.study.fingerprint import (
     PACKAGE,
+    block_fingerprint,
     certificate_fingerprint,
     component_digest,
     data_fingerprint,
@@ -138,9 +139,10 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
     Returns
     -------
     dict
-        ``kernels`` (family -> fingerprint), ``data`` and ``masks`` (path -> digest), ``blocks``
-        (path -> family, fingerprint, fits, lost), ``report`` and ``mirror`` (digests), ``strict``;
-        and ``limits``, which decide nothing: what a cluster is asked for a block.
+        ``kernels`` (family -> fingerprint), ``data`` and ``masks`` (path -> digest), ``drawing``
+        (dataset -> fingerprint), ``blocks`` (path -> family, fingerprint, fits, lost), ``report``
+        and ``mirror`` (digests), ``strict``; and ``limits``, which decide nothing: what a cluster
+        is asked for a block.
     """
     blocks = grid.blocks(study, block_size)
     families = sorted({study["models"][block.model]["family"] for block in blocks})
@@ -150,10 +152,18 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         "data": {},
         "masks": {},
         "blocks": {},
+        "drawing": {
+            name: data_fingerprint(spec.get("generator"))
+            for name, spec in study["datasets"].items()
+        },
     }
     cells = grid.entries(study)
     result["limits"] = job_limits(study, cells, block_size)
     work = _group_work(study, cells)
+    groups: dict[tuple[str, str, str], list[grid.Entry]] = {}
+    for cell in cells:
+        groups.setdefault((cell.dataset, cell.missingness, cell.model), []).append(cell)
+    code = {group: block_fingerprint(study, members) for group, members in groups.items()}
     specs = {name: _spec_digest(study, name) for name in study["datasets"]}
     masks = {name: _holes_digest(one) for name, one in study["missingness"].items()}
     for block in blocks:
@@ -164,9 +174,8 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         result["masks"][f"{block.dataset}/{block.missingness}/{name}"] = holes
         key = f"{block.dataset}/{block.missingness}/{block.model}/{name}"
         group = (block.dataset, block.missingness, block.model)
-        result["blocks"][key] = _block_job(study, block, work[group], paths, result["kernels"])
-    code = _report_code()
-    result["report"] = digest([code, study_display(study), result["blocks"]])
+        result["blocks"][key] = _block_job(study, block, work[group], paths, code[group])
+    result["report"] = digest([_report_code(), study_display(study), result["blocks"]])
     result["mirror"] = digest([_tracking_code(), study["tracking"], study["study"]])
     result["strict"] = study["strict"]
     return result
@@ -218,12 +227,11 @@ def _block_job(
     block: grid.Block,
     work: list[Any],
     paths: StudyPaths,
-    fingerprints: Mapping[str, str],
+    fingerprint: str,
 ) -> dict[str, Any]:
-    family = study["models"][block.model]["family"]
     return {
-        "family": family,
-        "fingerprint": fingerprints[family],
+        "family": study["models"][block.model]["family"],
+        "fingerprint": fingerprint,
         "fits": digest([*work, block.first, block.last, _runner_code()]),
         "lost": _lost(paths.lost(block.dataset, block.missingness, block.model, block.block)),
     }

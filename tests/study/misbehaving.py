@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-WAYS = ("exits", "kills", "loops", "nan", "raises")
+WAYS = ("eats", "exits", "kills", "loops", "nan", "raises")
 """Names of the inits, sorted."""
 
 PLUGIN = """
@@ -54,6 +54,16 @@ class Nan(Misbehaving):
     def misbehave(self, start):
         means = np.full_like(start.params.means, np.nan)
         return dataclasses.replace(start, params=dataclasses.replace(start.params, means=means))
+
+
+@dataclasses.dataclass(frozen=True)
+class Eats(Misbehaving):
+    name: ClassVar[str] = "eats"
+
+    def misbehave(self, start):
+        eaten = []
+        while True:  # memory that is never touched, so that only this process runs out of it
+            eaten.append(np.empty(1 << 27))
 
 
 @dataclasses.dataclass(frozen=True)

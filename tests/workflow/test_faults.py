@@ -119,6 +119,28 @@ def test_control_c_leaves_a_partial_report_and_the_next_run_finishes(
     assert victim.same_files() == undisturbed
 
 
+def test_two_studies_run_side_by_side_in_one_folder_and_one_study_not_twice(
+    victim: Victim, undisturbed: dict[str, bytes]
+) -> None:
+    with victim.running(*ONLY_FITS) as first:
+        wait_for_fits(victim)
+        twice = victim.snakemake(*ONLY_FITS)
+        assert first.poll() is None
+        assert twice.code == 1
+        assert "study 'faults' is being run by another Snakemake" in twice.output
+        assert f"process {first.pid} on " in twice.output
+        assert "Traceback" not in twice.output
+        victim.write("other.yaml", study="other")
+        beside = victim.snakemake(*ONLY_FITS, "--configfile", "other.yaml", cores=1)
+        assert beside.code == 0, beside.output
+        assert victim.same_files() == undisturbed
+        output, _ = first.communicate(timeout=200)
+        assert first.returncode == 0, output
+    victim.write(study="faults")
+    assert victim.same_files() == undisturbed
+    assert victim.emlib("store", "verify").code == 0
+
+
 def test_a_mirror_killed_in_mid_write_is_finished_by_the_next_run_without_doubles(
     finished: Project, finished_copy: Callable[[], Project]
 ) -> None:
@@ -186,33 +208,39 @@ def test_own_inits_that_misbehave_are_rows_and_what_died_is_tried_again_until_it
     first = victim.snakemake()
     assert first.code == 0, first.output
     (said,) = re.findall("^Fits: (.*)$", first.output, re.MULTILINE)
-    assert sorted(said.split(", ")) == ["1 converged", "1 lost", "1 timeout", "3 failed"]
+    assert sorted(said.split(", ")) == ["1 converged", "1 lost", "1 timeout", "4 failed"]
     rows = {row["init"]: row for row in read_table(fits_of(victim)).to_pylist()}
     ends = {init: row["status"] for init, row in rows.items()}
     died, failed = {"kills": "lost", "loops": "timeout"}, ("exits", "nan", "raises")
-    assert ends == {"random": "converged", **died, **dict.fromkeys(failed, "failed")}
+    assert ends == {
+        "random": "converged",
+        "eats": "failed",
+        **died,
+        **dict.fromkeys(failed, "failed"),
+    }
+    assert "MemoryError" in rows["eats"]["message"]
     assert "SIGKILL" in rows["kills"]["message"]
     assert rows["loops"]["message"].startswith("killed after 3 s; replay: ")
     assert "SystemExit: enough" in rows["exits"]["message"]
     assert "RuntimeError: no start today" in rows["raises"]["message"]
     assert "the objective is nan" in rows["nan"]["message"]
     calls = (victim.root / "calls").read_text().split("\n")[:-1]
-    once = ["exits", "loops", "nan", "raises"]
+    once = ["eats", "exits", "loops", "nan", "raises"]
     parts = ("kernels", "worker")
     expected = [f"{way} {part}" for way in (*once, "kills", "kills") for part in parts]
     assert sorted(calls) == sorted(expected)
     (victim.root / "armed").unlink()
     second = victim.snakemake("--config", "strict=true")
     assert second.code == 1
-    assert "strict: 3 of 6 fits did not converge (3 failed)" in second.output
+    assert "strict: 3 of 7 fits did not converge (3 failed)" in second.output
     assert victim.paths.report.is_file()
     assert not (victim.paths.root / "strict.json").exists()
     again = {row["init"]: row for row in read_table(fits_of(victim)).to_pylist()}
     assert {init: repr(again[init]) for init in ("random", *failed)} == {
         init: repr(rows[init]) for init in ("random", *failed)
     }
-    assert {again[init]["status"] for init in died} == {"converged"}
-    assert [event["computed"] for event in victim.events()] == [6, 2]
+    assert {again[init]["status"] for init in ("eats", *died)} == {"converged"}
+    assert [event["computed"] for event in victim.events()] == [7, 3]
 
 
 def fits_of(victim: Victim) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,21 @@ from emlib.errors import EmlibError
 FOLDER = click.Path(path_type=Path)
 
 
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+"""Errors of the disk, which no traceback explains better than their text."""
+
+
 class Group(click.Group):
-    """A group whose commands show emlib's own errors as text, without a traceback."""
+    """A group whose commands show emlib's own errors, and the disk's, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except EmlibError as error:
-            print(error, file=sys.stderr)
+        except (EmlibError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in MACHINE:
+                raise
+            with suppress(OSError):  # the log may be on a full disk too
+                print(error, file=sys.stderr)
             ctx.exit(1)
 
 
@@ -177,6 +186,11 @@ def schema() -> None:
 # --- what Snakemake's jobs run --------------------------------------------------------------------
 
 
+FINGERPRINT = click.option(
+    "--fingerprint", default=None, help="Refuse to run with other numerical code."
+)
+
+
 @main.command(hidden=True)
 @click.argument("config", type=FOLDER)
 @click.argument("overrides", nargs=-1)
@@ -203,11 +217,12 @@ def kernels(study_dir: Path, family: str, output: Path) -> None:
 @click.argument("study_dir", type=FOLDER)
 @click.argument("dataset")
 @click.argument("block")
-def data(study_dir: Path, dataset: str, block: str) -> None:
+@FINGERPRINT
+def data(study_dir: Path, dataset: str, block: str, fingerprint: str | None) -> None:
     """Draw one block's replicates of DATASET."""
     from emlib.study.datafiles import make_data
 
-    make_data(study_dir, dataset, _number(block))
+    make_data(study_dir, dataset, _number(block), fingerprint)
 
 
 @main.command(hidden=True)
@@ -215,11 +230,14 @@ def data(study_dir: Path, dataset: str, block: str) -> None:
 @click.argument("dataset")
 @click.argument("missingness")
 @click.argument("block")
-def masks(study_dir: Path, dataset: str, missingness: str, block: str) -> None:
+@FINGERPRINT
+def masks(
+    study_dir: Path, dataset: str, missingness: str, block: str, fingerprint: str | None
+) -> None:
     """Draw which cells of one block's replicates are hidden."""
     from emlib.study.datafiles import make_masks
 
-    make_masks(study_dir, dataset, missingness, _number(block))
+    make_masks(study_dir, dataset, missingness, _number(block), fingerprint)
 
 
 @main.command(hidden=True)
@@ -228,7 +246,7 @@ def masks(study_dir: Path, dataset: str, missingness: str, block: str) -> None:
 @click.argument("missingness")
 @click.argument("model")
 @click.argument("block")
-@click.option("--fingerprint", default=None, help="Refuse to run with other numerical code.")
+@FINGERPRINT
 def block(
     study_dir: Path, dataset: str, missingness: str, model: str, block: str, fingerprint: str | None
 ) -> None:

@@ -13,9 +13,11 @@ rule data:
     params:
         study=STUDY.name,
         digest=lambda w: STUDY.job("data", w.dataset, w.block),
+        fingerprint=lambda w: STUDY.job("drawing", w.dataset),
     shell:
         PIN_THREADS
-        + "python -m emlib data results/{params.study} {wildcards.dataset} {wildcards.block} > {log} 2>&1"
+        + "python -m emlib data results/{params.study} {wildcards.dataset} {wildcards.block} "
+        "--fingerprint {params.fingerprint} > {log} 2>&1"
 
 
 rule masks:
@@ -30,7 +32,8 @@ rule masks:
     params:
         study=STUDY.name,
         digest=lambda w: STUDY.job("masks", w.dataset, w.missingness, w.block),
+        fingerprint=lambda w: STUDY.job("drawing", w.dataset),
     shell:
         PIN_THREADS
         + "python -m emlib masks results/{params.study} {wildcards.dataset} {wildcards.missingness} "
-        "{wildcards.block} > {log} 2>&1"
+        "{wildcards.block} --fingerprint {params.fingerprint} > {log} 2>&1"

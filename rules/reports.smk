@@ -11,7 +11,27 @@ FIGURES = (
     "missing_rate",
     "statuses",
 )
-TABLES = ("cells", "hits", "curves")
+TABLES = (
+    "cells",
+    "differences",
+    "profiles",
+    "curves",
+    "curves_e_steps",
+    "losses",
+    "estimation",
+    "correlations",
+    "sensitivity",
+    "sensitivity_summary",
+    "references",
+    "optima",
+    "basins",
+    "budgets",
+    "worst",
+    "coverage",
+    "machines",
+    "replicates",
+    "hits",
+)
 
 
 rule tables:

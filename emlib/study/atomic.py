@@ -7,10 +7,25 @@ import os
 import secrets
 from pathlib import Path
 
+from emlib.errors import StoreError
+
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, never sees half of it."""
+    """Write a file so that a reader, or a crash, never sees half of it.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written: a full disk, a folder that is read-only.
+    """
     path = Path(path)
+    try:
+        _write(path, content)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:

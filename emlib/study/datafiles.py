@@ -16,10 +16,11 @@ from emlib.datasets.dataset import EXTRAS, Truth
 from emlib.errors import EmlibError
 from emlib.study import grid, identity
 from emlib.study.files import load_npz, save_npz
+from emlib.study.fingerprint import data_fingerprint, require_same
 from emlib.study.paths import StudyPaths, block_name
 
 
-def make_data(study_dir: Path, dataset: str, block: int) -> Path:
+def make_data(study_dir: Path, dataset: str, block: int, fingerprint: str | None = None) -> Path:
     """Draw a block's replicates of a dataset.
 
     Writes ``values_<r>`` (n, d), ``labels_<r>`` (n,) where known, ``columns`` (d,), extras such as
@@ -34,13 +35,16 @@ def make_data(study_dir: Path, dataset: str, block: int) -> Path:
     Raises
     ------
     EmlibError
-        If the study has no such block, or the data cannot be drawn.
+        If the study has no such block, the data cannot be drawn, or the code that draws is not
+        that of the `fingerprint`.
     """
     study = grid.load_study(study_dir)
     spec = study["datasets"].get(dataset)
+    replicates = _replicates(study_dir, dataset, block)
+    require_same(data_fingerprint(spec.get("generator")), fingerprint)
     arrays: dict[str, np.ndarray] = {}
     truth = study_truth(study["seed"], spec)
-    for replicate in _replicates(study_dir, dataset, block):
+    for replicate in replicates:
         drawn = draw_replicate(study["seed"], spec, replicate, truth)
         arrays[f"values_{replicate}"] = drawn.values
         if drawn.labels is not None:
@@ -97,7 +101,9 @@ def extras_of(arrays: Mapping[str, np.ndarray], replicate: int) -> dict[str, np.
     return {name: arrays[key] for name, key in keys.items() if key in arrays}
 
 
-def make_masks(study_dir: Path, dataset: str, missingness: str, block: int) -> Path:
+def make_masks(
+    study_dir: Path, dataset: str, missingness: str, block: int, fingerprint: str | None = None
+) -> Path:
     """Draw which cells of a block's replicates are hidden.
 
     Writes ``hidden_<r>`` (n, d) of bool, ``rates_<r>`` (d,): the share of each column's observed
@@ -106,12 +112,14 @@ def make_masks(study_dir: Path, dataset: str, missingness: str, block: int) -> P
     Raises
     ------
     EmlibError
-        If the study has no such block, or the mechanism cannot hide that share of these data.
+        If the study has no such block, the mechanism cannot hide that share of these data, or the
+        code that draws is not that of the `fingerprint`.
     """
     study = grid.load_study(study_dir)
     paths = StudyPaths(study_dir)
     replicates = _replicates(study_dir, dataset, block, missingness)
     spec, holes = study["datasets"][dataset], study["missingness"][missingness]
+    require_same(data_fingerprint(spec.get("generator")), fingerprint)
     data = load_npz(paths.data(dataset, block))
     arrays = {}
     for replicate in replicates:

@@ -1,12 +1,13 @@
 """The one writer and the one reader of a study's tables and arrays.
 
-Parquet with fixed schemas, the caller's row order, zstd, no pandas metadata, one NaN, and page
-checksums written and verified (without both, a flipped bit can read back as another number).
+Parquet with fixed schemas, the caller's row order, zstd, no pandas metadata, one NaN; and, as in
+the npz files, a checksum of the whole (without it a flipped bit can read back as another number).
 """
 
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from emlib.errors import StoreError
 from emlib.study.atomic import write_bytes
+from emlib.study.checksums import BLANK, flaw, sealed
 
 _TYPES = {
     "str": pa.string(),
@@ -97,14 +99,16 @@ def table_bytes(rows: Rows | pa.Table, schema: str | pa.Schema) -> bytes:
     schema = SCHEMAS[schema] if isinstance(schema, str) else schema
     table = _as_table(rows, schema)
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, store_schema=False)
-    return buffer.getvalue()
+    with pq.ParquetWriter(buffer, schema, compression="zstd", store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"checksum": BLANK.decode()})
+    return sealed(buffer.getvalue())
 
 
 def read_table(
     path: Path, columns: Sequence[str] | None = None, repeating: Sequence[str] = ()
 ) -> pa.Table:
-    """Read a parquet file, its checksums verified.
+    """Read a parquet file, its checksum verified.
 
     Parameters
     ----------
@@ -121,18 +125,27 @@ def read_table(
     FileNotFoundError
         If there is none.
     """
-    path = Path(path)
+    content = _sound(Path(path))
+    try:
+        with pq.ParquetFile(pa.BufferReader(content), read_dictionary=list(repeating)) as file:
+            table = file.read(columns=None if columns is None else list(columns))
+            return table.replace_schema_metadata(None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(Path(path), str(error)) from error
+
+
+def _sound(path: Path) -> bytes:
+    """Content of a file whose checksum holds."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    try:
-        with pq.ParquetFile(
-            path, page_checksum_verification=True, read_dictionary=list(repeating)
-        ) as file:
-            return file.read(columns=None if columns is None else list(columns))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(
-            f"{path}: damaged ({error}); delete it and run again to rebuild it from the store"
-        ) from error
+    content = path.read_bytes()
+    if reason := flaw(content):
+        raise _damaged(path, reason)
+    return content
+
+
+def _damaged(path: Path, reason: str) -> StoreError:
+    return StoreError(f"{path}: damaged ({reason}); the next run of the study makes it again")
 
 
 def greatest(path: Path, columns: Sequence[str]) -> dict[str, float]:
@@ -253,7 +266,9 @@ def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"{name}: an array of objects cannot be kept")
     np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
-    write_bytes(Path(path), buffer.getvalue())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = BLANK
+    write_bytes(Path(path), sealed(buffer.getvalue()))
 
 
 def load_npz(path: Path) -> dict[str, np.ndarray]:
@@ -264,10 +279,9 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
     StoreError
         If the file is damaged.
     """
+    content = _sound(Path(path))
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
     except Exception as error:
-        raise StoreError(f"{path}: damaged ({error}); delete it and run again") from error
+        raise _damaged(Path(path), str(error)) from error

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import emlib
+from emlib.errors import EmlibError
 from emlib.sources import source_of, syntax_digest
 from emlib.study import components
 from emlib.study.identity import digest
+
+if TYPE_CHECKING:
+    from emlib.study.grid import Entry
 
 PACKAGE = Path(__file__).resolve().parent.parent
 REGISTRIES = {"models": "FAMILIES", "inits": "INITS", "algorithms": "ALGORITHMS"}
@@ -78,6 +83,51 @@ def init_parts(init: str, settings: Mapping[str, Any] | None = None) -> tuple[st
 def component_digest(folder: str, *names: str) -> str:
     """Digest of the code behind registered models, inits or algorithms."""
     return syntax_digest(*_closure(_modules(folder, *names)))
+
+
+def block_fingerprint(study: Mapping[str, Any], cells: Iterable[Entry]) -> str:
+    """Fingerprint of all the code, plugins too, and of the libraries behind a block's results.
+
+    Parameters
+    ----------
+    study : mapping
+        As in ``study.json``.
+    cells : iterable of Entry
+        Those of the block's dataset, missingness and model.
+    """
+    from emlib.models import FAMILIES
+
+    own, methods, families = set(), set(), set()
+    for cell in cells:
+        init = study["inits"][cell.init]
+        own.add(init_parts(init["init"], init["settings"]))
+        methods.add(study["algorithms"][cell.algorithm]["algorithm"])
+        families.add(study["models"][cell.model]["family"])
+    for family in families:
+        own.update(init_parts(name) for name in FAMILIES[family].search)
+    parts = [
+        [numerics_fingerprint(family) for family in sorted(families)],
+        [component_digest("inits", *names) for names in sorted(own)],
+        [component_digest("algorithms", name) for name in sorted(methods)],
+        certificate_fingerprint(),
+    ]
+    return digest(parts)
+
+
+def require_same(found: str, planned: str | None) -> None:
+    """Refuse to compute with other code or libraries than the run was planned with.
+
+    Raises
+    ------
+    EmlibError
+    """
+    if planned not in (None, found):
+        versions = ", ".join(f"{name} {version}" for name, version in library_versions().items())
+        raise EmlibError(
+            "the code or its libraries are not those that the run was planned with: fingerprint "
+            f"{found} here, {planned} there; here are emlib {emlib.__version__} in {PACKAGE}, "
+            f"{versions}; install the same versions in both places, or start Snakemake again"
+        )
 
 
 @cache

@@ -129,10 +129,15 @@ def planned_blocks(study_dir: Path) -> list[Block]:
     return blocks(study, frozen_block_size(paths) or study["block_size"])
 
 
+def block_cells(study: Study, block: Block) -> list[Entry]:
+    """Cells whose fits a block holds."""
+    group = (block.dataset, block.missingness, block.model)
+    return [e for e in entries(study) if (e.dataset, e.missingness, e.model) == group]
+
+
 def block_fits(study: Study, block: Block) -> list[PlannedFit]:
     """Fits of a block in plan order: by replicate, then init, then algorithm, then start."""
-    group = (block.dataset, block.missingness, block.model)
-    cells = [e for e in entries(study) if (e.dataset, e.missingness, e.model) == group]
+    cells = block_cells(study, block)
     return [
         PlannedFit(entry, replicate, start)
         for replicate in block.replicates

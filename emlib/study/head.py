@@ -10,10 +10,12 @@ import base64
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ WILDCARDS = {
 }
 
 DEFAULT_CONFIG = "config.yaml"
+FULL_BYTES = 1 << 20
 PIN_THREADS = " ".join(f"export {name}={{threads}};" for name in THREAD_VARIABLES) + " "
 """Opens a job's shell command: BLAS and compiled loops get the job's threads and no more."""
 
@@ -58,10 +61,11 @@ class Head:
             [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
         )
         self._lock: FileLock | None = None
+        self._events_before = 0
         self._prepared: dict[str, Any] = {}
         if workflow.is_main_process:
             self._prepared = _prepare(_one_config(workflow), _overrides(workflow))
-            self._drop_stale_receipt()
+            self._drop_what_is_made_again(dry=workflow.output_settings.dryrun)
         else:
             become_own_job()
 
@@ -124,7 +128,10 @@ class Head:
         """What a finished study consists of."""
         last = ["strict.json"] if self.jobs["strict"] else []
         names = ["report.html", "complete.json", "mlflow.json", *last]
-        return [*self.block_files(), *(f"{self.root}/{name}" for name in names)]
+        drawn = [
+            f"{self.root}/{kind}/{key}.npz" for kind in ("data", "masks") for key in self.jobs[kind]
+        ]
+        return [*drawn, *self.block_files(), *(f"{self.root}/{name}" for name in names)]
 
     # --- a real run: begin, fail ---
 
@@ -136,14 +143,24 @@ class Head:
         EmlibError
             If another run of this study is alive, or the folder cannot be written to.
         """
-        lock = FileLock(self.paths.lock)
+        self._take_lock()
+        with suppress(FileNotFoundError):
+            self._events_before = self.paths.events.stat().st_size
         try:
-            lock.acquire()
-            self._lock = lock
             write_json(self.paths.study, self._prepared["study"])
             write_json(self.paths.blocks, self._prepared["blocks"])
             write_bytes(self.paths.plan, base64.b64decode(self._prepared["plan"]))
             write_json(self.paths.jobs, self.jobs)
+        except OSError as error:
+            raise EmlibError(f"{self.paths.root}: cannot be written to ({error})") from None
+
+    def _take_lock(self) -> None:
+        """Hold the study's lock until this process ends."""
+        if self._lock is not None:
+            return
+        lock = FileLock(self.paths.lock)
+        try:
+            lock.acquire()
         except LockHeld as error:
             raise EmlibError(
                 f"study {self.jobs['study']!r} is being run by another Snakemake ({error}); "
@@ -151,11 +168,24 @@ class Head:
             ) from None
         except OSError as error:
             raise EmlibError(f"{self.paths.root}: cannot be written to ({error})") from None
+        self._lock = lock
 
     def say_done(self) -> None:
         """How the fits ended and where the answer is, once nothing is missing."""
+        self._say_damages()
         if self.paths.complete.is_file():
             print(f"Fits: {self._ends()}\nReport: {self.paths.report}", file=sys.stderr)
+
+    def _say_damages(self) -> None:
+        """What this run's blocks found damaged in the store; their logs say it too."""
+        told: set[str] = set()
+        with suppress(FileNotFoundError), self.paths.events.open("rb") as events:
+            events.seek(self._events_before)
+            for line in events:
+                with suppress(ValueError):
+                    told.update(json.loads(line).get("damages", ()))
+        for damage in sorted(told):
+            print(damage, file=sys.stderr)
 
     def _ends(self) -> str:
         """Fits by status, from the report's table of cells."""
@@ -169,14 +199,28 @@ class Head:
 
     def partial_report(self) -> None:
         """After a failure: a report of what there is, which says what is missing."""
+        self._say_damages()
         self.paths.complete.unlink(missing_ok=True)
+        free = shutil.disk_usage(self.paths.results).free
+        if free < FULL_BYTES:  # then the jobs' logs are empty, whatever they wanted to say
+            print(
+                f"{self.paths.results}: the disk is full ({free} bytes are left); finished fits "
+                "are kept: make room, and run again",
+                file=sys.stderr,
+            )
         command = [sys.executable, "-m", "emlib", "report", self.root, "--partial"]
         subprocess.run(command, check=False)
 
-    def _drop_stale_receipt(self) -> None:
-        """Without the SQLite file, the mirror's receipt speaks of runs that are gone."""
+    def _drop_what_is_made_again(self, dry: bool) -> None:
+        """Files that their checksums disown; and the receipt of a SQLite file that is gone."""
+        for name, reason in self._prepared["damaged"]:
+            done = "a run makes it again" if dry else "deleted, and made again"
+            print(f"{name}: damaged ({reason}): {done}", file=sys.stderr)
+            if not dry:
+                self._take_lock()
+                Path(name).unlink(missing_ok=True)
         uri = self._prepared["study"]["tracking"]["uri"]
-        if uri is None and not self.paths.database.exists():
+        if uri is None and not dry and not self.paths.database.exists():
             self.paths.receipt.unlink(missing_ok=True)
 
 

@@ -1,44 +1,93 @@
 """The `kernels` job: compile what a study's fits will call, once, before they all would.
 
 Compiled code is cached by function and argument types, so a few tiny climbs leave all of it ready;
-a block whose processor has no cache yet compiles for itself.
+a block whose processor has no cache yet compiles for itself. The climbs run in a worker, as fits
+do: a component of the user's own may raise, exit, crash or hang there, and ends nothing but itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emlib.study import grid
 from emlib.study.atomic import write_text
-from emlib.study.plugins import load_plugins
+from emlib.study.fingerprint import init_parts
+from emlib.study.plugins import is_own, load_plugins
+from emlib.study.worker import Opened, serve
+from emlib.study.workerprocess import START_SECONDS, Worker, run_tasks
 
 if TYPE_CHECKING:
     from emlib.study.fitting import Case
 
 PRACTICE_ROWS = 500
+WORKER = (sys.executable, "-m", "emlib.study.kernels")
 
 
 def compile_kernels(study_dir: Path, family: str, marker: Path) -> None:
     """Run each model and init of a family on the head of each dataset that it is fitted to.
 
-    Then write the marker. Its content is small and constant, so that compiling again makes no fit
-    run again.
+    What uses code of the user's own comes last, and gets as long as a fit does
+    (``budget.hard_seconds``). Then write the marker. Its content is small and constant, so that
+    compiling again makes no fit run again.
     """
     study = grid.load_study(study_dir)
-    load_plugins(study.get("plugins", ()))
-    algorithms = list(study["algorithms"].values())
-    cells = [e for e in grid.entries(study) if study["models"][e.model]["family"] == family]
-    for dataset, model in dict.fromkeys((cell.dataset, cell.model) for cell in cells):
-        case = practice(study, dataset, model)
-        for init in dict.fromkeys(cell.init for cell in cells if not cell.oracle):
-            # What cannot start on these rows may well do on the study's own, and where it
-            # fails there too, it is that fit's row that says so.
-            with suppress(Exception):
-                exercise(case, study["inits"][init], algorithms)
+    worker = Worker({"study": study, "family": family}, WORKER)
+    limits = {False: START_SECONDS, True: study["budget"]["hard_seconds"] or START_SECONDS}
+    try:
+        plan = worker.start()
+        for own, limit in limits.items():
+            wanted = [number for number, task in enumerate(plan) if task["own"] is own]
+            deaths = run_tasks(worker, wanted, limit, lambda frame: None)
+            for number, death in deaths.items():
+                print(f"{plan[number]['name']}: not compiled: {death.message}", file=sys.stderr)
+    finally:
+        worker.stop()
     write_text(marker, f"the kernels of {family} are compiled\n")
+
+
+def open_kernels(opening: dict[str, Any]) -> Opened:
+    """The tasks of one family: a dataset, a model and an init each, with the algorithms."""
+    study, family = opening["study"], opening["family"]
+    load_plugins(study.get("plugins", ()))
+    found = list(_tasks(study, family))
+    return Opened([plan for plan, _ in found], [run for _, run in found], lambda: None)
+
+
+def _tasks(study: Mapping[str, Any], family: str) -> Iterator[tuple[dict[str, Any], Any]]:
+    from emlib.algorithms import ALGORITHMS
+    from emlib.inits import INITS
+    from emlib.models import FAMILIES
+
+    case = cache(partial(practice, study))
+    cells = [e for e in grid.entries(study) if study["models"][e.model]["family"] == family]
+    algorithms: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+    for one in study["algorithms"].values():
+        algorithms[is_own(ALGORITHMS[one["algorithm"]])].append(one)
+    for dataset, model, name in dict.fromkeys(
+        (cell.dataset, cell.model, cell.init) for cell in cells if not cell.oracle
+    ):
+        init = study["inits"][name]
+        parts = init_parts(init["init"], init["settings"])
+        strange = is_own(FAMILIES[family]) or any(is_own(INITS[part]) for part in parts)
+        for own, several in algorithms.items():
+            if several:
+                plan = {"name": f"{dataset}/{model}/{name}", "own": strange or own}
+                yield plan, partial(_attempt, case, dataset, model, init, several)
+
+
+def _attempt(
+    case: Any, dataset: str, model: str, init: Mapping[str, Any], algorithms: list[dict[str, Any]]
+) -> dict[str, Any]:
+    # What cannot start on these rows may well do on the study's own, and where it
+    # fails there too, it is that fit's row that says so.
+    with suppress(BaseException):
+        exercise(case(dataset, model), init, algorithms)
+    return {"provisional": False}
 
 
 def practice(study: Mapping[str, Any], dataset: str, model: str) -> Case:
@@ -68,3 +117,7 @@ def exercise(case: Case, init: Mapping[str, Any], algorithms: list[dict[str, Any
         method = make_algorithm(algorithm["algorithm"], algorithm["settings"])
         end = climb(case.model, case.data, start.params, algorithm=method, stopping=stopping)
         case.model.posterior(end.params, case.data)
+
+
+if __name__ == "__main__":
+    serve(open_kernels)

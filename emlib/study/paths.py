@@ -80,6 +80,11 @@ class StudyPaths:
         return self.root / "logs"
 
     @property
+    def events(self) -> Path:
+        """A line a block job: what it reused, computed, found damaged."""
+        return self.logs / "events.jsonl"
+
+    @property
     def results(self) -> Path:
         """The folder that holds every study, the store and the MLflow database."""
         return self.root.parent

@@ -18,6 +18,8 @@ from typing import Any
 from emlib.errors import EmlibError
 from emlib.study.components import registry
 
+PREFIX = "emlib_plugin_"
+
 _loaded: dict[Path, tuple[str, list[type]]] = {}
 
 
@@ -40,6 +42,11 @@ def load_plugins(files: Iterable[str | Path]) -> list[type]:
         Naming the file, and the line of it that failed.
     """
     return [own for file in files for own in _load(Path(file))]
+
+
+def is_own(component: type) -> bool:
+    """Whether a registered class comes from a plugin."""
+    return component.__module__.startswith(PREFIX)
 
 
 def _load(file: Path) -> list[type]:
@@ -73,7 +80,7 @@ def _load(file: Path) -> list[type]:
 
 def _run(file: Path, path: Path, version: str) -> Any:
     """The file as a module."""
-    name = f"emlib_plugin_{path.stem}_{version}"
+    name = f"{PREFIX}{path.stem}_{version}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise EmlibError(f"{file}: a plugin is one Python file, whose name ends in .py")

@@ -18,9 +18,11 @@ from emlib.sources import syntax_digest
 from emlib.study import components, grid
 from emlib.study.atomic import read_json
 from emlib.study.checks import checked_study
+from emlib.study.checksums import damaged_files
 from emlib.study.costs import job_limits
 from emlib.study.fingerprint import (
     PACKAGE,
+    block_fingerprint,
     certificate_fingerprint,
     component_digest,
     data_fingerprint,
@@ -42,7 +44,8 @@ def prepare(
     -------
     dict
         ``root`` (the study's folder), ``study`` (for study.json), ``blocks`` (for blocks.json),
-        ``plan`` (plan.parquet in base 64), ``jobs`` (for jobs.json) and ``notes`` (lines to show).
+        ``plan`` (plan.parquet in base 64), ``jobs`` (for jobs.json), ``notes`` (lines to show), and
+        ``damaged`` (files that do not match their checksums, with the reason).
 
     Raises
     ------
@@ -53,13 +56,15 @@ def prepare(
     paths = StudyPaths(results / study["study"])
     check_writable(paths.root)
     size, notes = block_size_of(study, paths)
+    planned = jobs(study, size, paths)
     return {
         "root": str(paths.root),
         "study": study,
         "blocks": {"block_size": size},
         "plan": base64.b64encode(plan_bytes(study)).decode("ascii"),
-        "jobs": jobs(study, size, paths),
+        "jobs": planned,
         "notes": notes,
+        "damaged": [[str(path), reason] for path, reason in damaged_files(paths, planned)],
     }
 
 
@@ -134,9 +139,10 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
     Returns
     -------
     dict
-        ``kernels`` (family -> fingerprint), ``data`` and ``masks`` (path -> digest), ``blocks``
-        (path -> family, fingerprint, fits, lost), ``report`` and ``mirror`` (digests), ``strict``;
-        and ``limits``, which decide nothing: what a cluster is asked for a block.
+        ``kernels`` (family -> fingerprint), ``data`` and ``masks`` (path -> digest), ``drawing``
+        (dataset -> fingerprint), ``blocks`` (path -> family, fingerprint, fits, lost), ``report``
+        and ``mirror`` (digests), ``strict``; and ``limits``, which decide nothing: what a cluster
+        is asked for a block.
     """
     blocks = grid.blocks(study, block_size)
     families = sorted({study["models"][block.model]["family"] for block in blocks})
@@ -146,10 +152,18 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         "data": {},
         "masks": {},
         "blocks": {},
+        "drawing": {
+            name: data_fingerprint(spec.get("generator"))
+            for name, spec in study["datasets"].items()
+        },
     }
     cells = grid.entries(study)
     result["limits"] = job_limits(study, cells, block_size)
     work = _group_work(study, cells)
+    groups: dict[tuple[str, str, str], list[grid.Entry]] = {}
+    for cell in cells:
+        groups.setdefault((cell.dataset, cell.missingness, cell.model), []).append(cell)
+    code = {group: block_fingerprint(study, members) for group, members in groups.items()}
     specs = {name: _spec_digest(study, name) for name in study["datasets"]}
     masks = {name: _holes_digest(one) for name, one in study["missingness"].items()}
     for block in blocks:
@@ -160,9 +174,8 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         result["masks"][f"{block.dataset}/{block.missingness}/{name}"] = holes
         key = f"{block.dataset}/{block.missingness}/{block.model}/{name}"
         group = (block.dataset, block.missingness, block.model)
-        result["blocks"][key] = _block_job(study, block, work[group], paths, result["kernels"])
-    code = _report_code()
-    result["report"] = digest([code, study_display(study), result["blocks"]])
+        result["blocks"][key] = _block_job(study, block, work[group], paths, code[group])
+    result["report"] = digest([_report_code(), study_display(study), result["blocks"]])
     result["mirror"] = digest([_tracking_code(), study["tracking"], study["study"]])
     result["strict"] = study["strict"]
     return result
@@ -214,12 +227,11 @@ def _block_job(
     block: grid.Block,
     work: list[Any],
     paths: StudyPaths,
-    fingerprints: Mapping[str, str],
+    fingerprint: str,
 ) -> dict[str, Any]:
-    family = study["models"][block.model]["family"]
     return {
-        "family": family,
-        "fingerprint": fingerprints[family],
+        "family": study["models"][block.model]["family"],
+        "fingerprint": fingerprint,
         "fits": digest([*work, block.first, block.last, _runner_code()]),
         "lost": _lost(paths.lost(block.dataset, block.missingness, block.model, block.block)),
     }

@@ -96,7 +96,7 @@ def _run_locked(
     with _ended_by_sigterm():
         try:
             tasks = [Task(**record) for record in worker.start()]
-            results, deaths, reused = _results(paths, name, study, worker, tasks)
+            results, deaths, reused, damages = _results(paths, name, study, worker, tasks)
         finally:
             worker.stop()
     tables, provisional = block_tables(tasks, results, deaths, study["keep_params"])
@@ -105,7 +105,7 @@ def _run_locked(
     if provisional:
         _mark_loss(paths.lost(*ids))
     _write(paths, ids, tables)
-    _report(paths, ids, name, ran, provisional, began)
+    _report(paths, ids, name, ran, provisional, damages, began)
 
 
 def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
@@ -118,8 +118,9 @@ def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
 
 def _results(
     paths: StudyPaths, name: str, study: dict[str, Any], worker: Worker, tasks: list[Task]
-) -> tuple[dict[int, bytes], dict[int, Death], set[int]]:
-    """Encoded records by task number, tasks without one, and the numbers found in the store.
+) -> tuple[dict[int, bytes], dict[int, Death], set[int], list[str]]:
+    """Encoded records by task number, tasks without one, the numbers found in the store, and what
+    was damaged there.
 
     Fits and reference starts first; what they came to decides which certificates are wanted.
     """
@@ -127,10 +128,12 @@ def _results(
     stored: dict[int, bytes] = {}
     results: dict[int, bytes] = {}
     deaths: dict[int, Death] = {}
+    damages: list[str] = []
     with Writer(store) as writer:  # opened first: while it lives nobody rewrites the journals
         for data_id in sorted({task.data_id for task in tasks}):
-            found, damages = store.read(data_id)
-            for damage in damages:
+            found, damaged = store.read(data_id)
+            for damage in damaged:
+                damages.append(str(damage))
                 _say(f"{name}: {damage}")
             for number, task in enumerate(tasks):
                 if task.data_id == data_id and task.identity in found:
@@ -149,7 +152,7 @@ def _results(
 
         obtain([number for number, task in enumerate(tasks) if task.kind != "certificate"])
         obtain(worth_certifying(tasks, results))
-    return results, deaths, set(stored).intersection(results)
+    return results, deaths, set(stored).intersection(results), damages
 
 
 def _mark_loss(path: Path) -> None:
@@ -174,6 +177,7 @@ def _report(
     name: str,
     ran: list[tuple[str, bool]],
     provisional: int,
+    damages: list[str],
     began: float,
 ) -> None:
     """One line in the log, and the same counts in the study's events.
@@ -197,7 +201,8 @@ def _report(
     )
     names = dict(zip(("dataset", "missingness", "model", "block"), ids, strict=True))
     times = {"started": began, "ended": time.time()}
-    append_line(paths.logs / "events.jsonl", {"event": "block", **names, **counts, **times})
+    told = {"damages": damages} if damages else {}
+    append_line(paths.events, {"event": "block", **names, **counts, **told, **times})
 
 
 @contextmanager

@@ -12,8 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from emlib.algorithms import ALGORITHMS
 from emlib.algorithms.climb import Climb
 from emlib.errors import EmlibError, InvalidData
+from emlib.inits import INITS
+from emlib.models import FAMILIES
 from emlib.study import identity, reference
 from emlib.study.assembly import Task
 from emlib.study.certificates import run_certificate
@@ -24,7 +27,7 @@ from emlib.study.fitting import Case, FitSpec, ascend, run_fit
 from emlib.study.grid import Block, Entry, PlannedFit, block_fits
 from emlib.study.kernels import exercise
 from emlib.study.paths import StudyPaths
-from emlib.study.plugins import load_plugins
+from emlib.study.plugins import is_own, load_plugins
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,11 +86,21 @@ class BlockWork:
         self.jobs: list[Job] = [*climbs, *map(self._certificate, climbs)]
 
     def warm(self) -> None:
-        """Run something small once, so that loading compiled code is not measured in a fit."""
+        """Run something small once, so that loading compiled code is not measured in a fit.
+
+        Nothing of the user's own: it might not come back, and no limit holds here.
+        """
         case = next(iter(self._cases.values()))
-        init = {"init": reference.sources(case, 1)[-1], "settings": {}}
+        source = reference.sources(case, 1)[-1]
+        own = [FAMILIES[case.family], *(INITS[part] for part in init_parts(source))]
+        algorithms = [
+            one
+            for one in self._study["algorithms"].values()
+            if not is_own(ALGORITHMS[one["algorithm"]])
+        ]
         with suppress(Exception):  # its fits' rows will say so
-            exercise(case, init, list(self._study["algorithms"].values()))
+            if not any(map(is_own, own)):
+                exercise(case, {"init": source, "settings": {}}, algorithms)
 
     def _fit(self, planned: PlannedFit) -> Job:
         study, block = self._study, self._block

@@ -43,6 +43,7 @@ def serve(open_block: Callable[[dict[str, Any]], Opened]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor, which ends this
     inward, outward = _own_pipes()
     _die_first()
+    _bound_memory()
     reader = Reader(inward)
     opened = None
     with suppress(Closed):
@@ -95,6 +96,18 @@ def _die_first() -> None:
         os._exit(1)
 
 
+def _bound_memory() -> None:
+    """Take no more memory than the machine has (Linux): one fit then fails, and nothing swaps."""
+    if not sys.platform.startswith("linux"):
+        return
+    import resource
+
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft == resource.RLIM_INFINITY or soft > most:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
 def open_block(opening: dict[str, Any]) -> Opened:
     """Load a block's data and list its tasks.
 
@@ -103,20 +116,16 @@ def open_block(opening: dict[str, Any]) -> Opened:
     EmlibError
         If the files are not there, or the numerical code is not what the head planned with.
     """
-    from emlib.study.fingerprint import numerics_fingerprint
-    from emlib.study.grid import Block
+    from emlib.study.fingerprint import block_fingerprint, require_same
+    from emlib.study.grid import Block, block_cells
+    from emlib.study.plugins import load_plugins
     from emlib.study.tasks import BlockWork
 
     block = Block(**opening["block"])
     study = opening["study"]
-    family = study["models"][block.model]["family"]
-    found, wanted = numerics_fingerprint(family), opening["fingerprint"]
-    if wanted not in (None, found):
-        raise EmlibError(
-            f"the numerical code or its libraries are not those that the run was planned with: "
-            f"fingerprint {found} here, {wanted} there; install the same versions in both places, "
-            "or start Snakemake again"
-        )
+    load_plugins(study.get("plugins", ()))
+    if opening["fingerprint"] is not None:
+        require_same(block_fingerprint(study, block_cells(study, block)), opening["fingerprint"])
     work = BlockWork(Path(opening["study_dir"]), study, block)
     processor = processor_name()
 

@@ -53,20 +53,30 @@ def first_filling(database: Path) -> Iterator[None]:
     third of the mirror's time here, minutes on a spinning disk. A database that this mirroring
     makes holds nothing that the study's files do not, so it is synced once, at the end. One that
     exists may hold other people's runs and is written with SQLite's usual care.
+
+    MLflow cannot go on with tables half made, so they are made under another name.
     """
     if database.exists():
         yield
         return
+    from mlflow import MlflowClient
     from sqlalchemy import Engine, event
 
+    new = database.with_name(f".{database.name}.new")
+    new.unlink(missing_ok=True)
+
     def relax(connection: Any, _: Any) -> None:
-        if isinstance(connection, sqlite3.Connection) and _file(connection) == database.resolve():
+        ours = (database.resolve(), new.resolve())
+        if isinstance(connection, sqlite3.Connection) and _file(connection) in ours:
             connection.execute("PRAGMA synchronous = OFF")
 
     event.listen(Engine, "connect", relax)
     try:
+        MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
+        new.replace(database)
         yield
     finally:
+        new.unlink(missing_ok=True)
         event.remove(Engine, "connect", relax)
     with database.open("rb") as handle:
         os.fsync(handle)

@@ -1,6 +1,7 @@
 """Tables of a made-up study: complete, documented, and independent of what else is in the grid."""
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,12 @@ def test_every_table_but_the_one_of_single_fits_is_also_csv(whole):
         assert path.exists() == (name != "hits")
         if path.exists():
             assert list(pd.read_csv(path, nrows=1).columns) == TABLES[name].names
+
+
+def test_every_table_is_an_output_of_its_rule():
+    rules = (README.parents[1] / "rules" / "reports.smk").read_text()
+    (listed,) = re.findall(r"^TABLES = \((.*?)\)", rules, re.MULTILINE | re.DOTALL)
+    assert re.findall(r'"(\w+)"', listed) == list(TABLES)
 
 
 def test_each_fit_is_counted_once_whatever_became_of_it(whole):

@@ -1,10 +1,11 @@
 """The kernels job: it compiles what it can, on each family's own data, and leaves failures to the
-fits."""
+fits; what its components do to their process does nothing to the job."""
 
 import numpy as np
 
 from emlib.study.atomic import write_json
 from emlib.study.kernels import PRACTICE_ROWS, compile_kernels, practice
+from tests.study.misbehaving import WAYS, init, write_plugin
 from tests.study.small_study import DRAWN
 
 
@@ -23,6 +24,7 @@ def write_study(folder, models, **changes):
         "exclude": [],
         "truths": {},
         "restarts": 1,
+        "budget": {"e_steps": None, "seconds": None, "hard_seconds": 60.0},
         **changes,
     }  # fmt: skip
     write_json(folder / "study.json", study)
@@ -47,3 +49,24 @@ def test_practice_rows_are_the_head_of_the_data_with_holes(tmp_path):
     assert case.values.shape == (PRACTICE_ROWS, 2)
     assert np.isnan(case.data.values[::5, 0]).all()
     assert case.data.observed.mean() == 0.9
+
+
+def test_own_inits_that_exit_hang_or_kill_their_process_do_not_stop_the_study(tmp_path, capfd):
+    (tmp_path / "armed").touch()
+    write_study(
+        tmp_path,
+        {"two": gaussian(2)},
+        plugins=[str(write_plugin(tmp_path))],
+        inits={way: init(way) for way in ("random", *WAYS)},
+        budget={"e_steps": None, "seconds": None, "hard_seconds": 3.0},
+    )
+    marker = tmp_path / "gaussian_mixture.txt"
+    compile_kernels(tmp_path, "gaussian_mixture", marker)
+    assert marker.read_text() == "the kernels of gaussian_mixture are compiled\n"
+    said = capfd.readouterr().err
+    assert "drawn/two/loops: not compiled: killed after 3 s" in said
+    assert "drawn/two/kills: not compiled: its worker died twice: it was ended by SIGKILL" in said
+    assert said.count("not compiled") == 2
+    calls = (tmp_path / "calls").read_text().split("\n")[:-1]
+    once = ["eats", "exits", "loops", "nan", "raises"]
+    assert sorted(calls) == sorted(f"{way} kernels" for way in (*once, "kills", "kills"))

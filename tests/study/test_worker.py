@@ -15,8 +15,8 @@ import yaml
 
 from emlib.errors import EmlibError
 from emlib.study.files import read_table
-from emlib.study.fingerprint import numerics_fingerprint
-from emlib.study.grid import block_fits, load_study, planned_blocks
+from emlib.study.fingerprint import block_fingerprint
+from emlib.study.grid import block_cells, block_fits, load_study, planned_blocks
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
 from emlib.study.supervisor import run_block
 from tests.study.small_study import CONFIG, planned_study
@@ -43,8 +43,11 @@ def last_event(paths: StudyPaths) -> dict[str, Any]:
 def done(tmp_path_factory: pytest.TempPathFactory) -> StudyPaths:
     """A study with three of its blocks computed."""
     paths = planned_study(tmp_path_factory.mktemp("done"))
+    study = load_study(paths.root)
+    blocks = {(b.dataset, b.missingness, b.model, b.block): b for b in planned_blocks(paths.root)}
     for ids in (DRAWN, REAL, (*REAL[:3], 1)):
-        assert run_block(paths.root, *ids, numerics_fingerprint("gaussian_mixture")) == 0
+        fingerprint = block_fingerprint(study, block_cells(study, blocks[ids]))
+        assert run_block(paths.root, *ids, fingerprint) == 0
     return paths
 
 

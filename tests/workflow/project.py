@@ -138,10 +138,10 @@ class Project:
 
     def events(self) -> list[dict[str, Any]]:
         """What the block jobs said of themselves, oldest first."""
-        path = self.paths.logs / "events.jsonl"
+        path = self.paths.events
         if not path.is_file():
             return []
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     def forget_events(self) -> None:
-        (self.paths.logs / "events.jsonl").unlink(missing_ok=True)
+        self.paths.events.unlink(missing_ok=True)

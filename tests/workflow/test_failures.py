@@ -5,14 +5,17 @@ from emlib.study.locks import FileLock
 
 def test_a_failed_job_leaves_a_partial_report_and_the_next_run_completes_it(finished_copy):
     project = finished_copy()
-    data = project.paths.data("drawn", 0)
-    good = data.read_bytes()
-    data.write_bytes(b"damaged")
+    where = ("drawn", "none", "two", 0)
+    project.paths.block("fits", *where).unlink()
+    in_the_way = project.paths.block_lock(*where)
+    in_the_way.unlink()
+    in_the_way.mkdir()
     ran = project.snakemake()
     assert ran.code == 1
+    assert "block drawn none two 0000: [Errno 21] Is a directory" in ran.output
     assert not project.paths.complete.exists()
     assert "missing" in project.paths.report.read_text()
-    data.write_bytes(good)
+    in_the_way.rmdir()
     ran = project.snakemake()
     assert ran.code == 0, ran.output
     assert project.paths.complete.is_file()

@@ -1,18 +1,21 @@
 """Processes are killed in real runs; what is left, and what the next run makes of it."""
 
+import re
 import signal
+import sqlite3
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from emlib.study.files import read_table
-from tests.workflow.killing import (
-    Victim,
-    below,
-    kill,
-    wait_until,
-)
+from tests.study.misbehaving import WAYS, write_plugin
+from tests.study.small_study import DRAWN
+from tests.tracking.reading import shown
+from tests.workflow.killing import Victim, below, kill, wait_until, working_in
+from tests.workflow.project import Project
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
@@ -116,60 +119,129 @@ def test_control_c_leaves_a_partial_report_and_the_next_run_finishes(
     assert victim.same_files() == undisturbed
 
 
-DEADLY = """
-import os
-import signal
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
-
-from emlib.inits import INITS, Init
-
-
-@dataclass(frozen=True)
-class Deadly(Init):
-    name: ClassVar[str] = "deadly"
-    holes: ClassVar[str] = "native"
-    deterministic: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({"classes"})
-
-    def __call__(self, model, data, rng):
-        if Path("armed").exists() and "emlib.study.worker" in sys.orig_argv:
-            with Path("deaths").open("a") as deaths:
-                deaths.write("one more\\n")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return INITS["random"]()(model, data, rng)
-"""
-"""An own init that kills its worker as long as a file tells it to."""
+def test_two_studies_run_side_by_side_in_one_folder_and_one_study_not_twice(
+    victim: Victim, undisturbed: dict[str, bytes]
+) -> None:
+    with victim.running(*ONLY_FITS) as first:
+        wait_for_fits(victim)
+        twice = victim.snakemake(*ONLY_FITS)
+        assert first.poll() is None
+        assert twice.code == 1
+        assert "study 'faults' is being run by another Snakemake" in twice.output
+        assert f"process {first.pid} on " in twice.output
+        assert "Traceback" not in twice.output
+        victim.write("other.yaml", study="other")
+        beside = victim.snakemake(*ONLY_FITS, "--configfile", "other.yaml", cores=1)
+        assert beside.code == 0, beside.output
+        assert victim.same_files() == undisturbed
+        output, _ = first.communicate(timeout=200)
+        assert first.returncode == 0, output
+    victim.write(study="faults")
+    assert victim.same_files() == undisturbed
+    assert victim.emlib("store", "verify").code == 0
 
 
-def test_a_fit_whose_worker_always_dies_is_a_lost_row_until_a_later_run_cures_it(
+def test_a_mirror_killed_in_mid_write_is_finished_by_the_next_run_without_doubles(
+    finished: Project, finished_copy: Callable[[], Project]
+) -> None:
+    project = finished_copy()
+    project.paths.database.unlink()
+    project.paths.receipt.unlink()
+    whole = ends_of_runs(finished.paths.database)
+    snakemake = project.start()
+    try:
+        some = len(whole) // 3
+        wait_until(lambda: ends_of_runs(project.paths.database).count("FINISHED") > some)
+    finally:
+        for pid in working_in(project.root):
+            kill(pid)
+        snakemake.communicate()
+    assert some < len(ends_of_runs(project.paths.database)) < len(whole)
+    assert not project.paths.receipt.exists()
+    second = project.snakemake()
+    assert second.code == 0, second.output
+    uris = [f"sqlite:///{one.paths.database}" for one in (project, finished)]
+    again, undisturbed = map(shown, uris)
+    assert again == undisturbed
+    assert [run["status"] for run in again] == ["FINISHED"] * len(whole)
+    assert points(project.paths.database) == points(finished.paths.database)
+    assert "rule block" not in second.output
+
+
+def ends_of_runs(database: Path) -> list[str]:
+    """Statuses of the runs in a database that another process may be making."""
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return [status for (status,) in connection.execute("select status from runs")]
+    except sqlite3.OperationalError:
+        return []
+
+
+def points(database: Path) -> list[tuple[str, int, float]]:
+    """Every point of every curve of the runs that are shown."""
+    query = (
+        "select key, step, value from metrics join runs using (run_uuid) "
+        "where lifecycle_stage = 'active' order by 1, 2, 3"
+    )
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_own_inits_that_misbehave_are_rows_and_what_died_is_tried_again_until_it_is_cured(
     tmp_path: Path,
 ) -> None:
     victim = Victim(
         tmp_path / "project",
-        plugins=["deadly.py"],
-        inits={"random": None, "deadly": None},
+        datasets={"drawn": DRAWN},
+        missingness=[{"mechanism": "none"}],
+        models={"two": {"family": "gaussian_mixture", "n_components": 2}},
+        plugins=["misbehaving.py"],
+        inits=dict.fromkeys(("random", *WAYS)),
         replicates=1,
         restarts=1,
         block_size=1,
         reference={"starts": 1, "e_steps": 50},
+        budget={"hard_seconds": 3},
     )
-    victim.write_text(DEADLY, "deadly.py")
+    write_plugin(victim.root)
     victim.write_text("", "armed")
-    fits = victim.paths.block("fits", "drawn", "mcar-0.2", "four", 0)
-    first = victim.snakemake(*ONLY_FITS)
+    first = victim.snakemake()
     assert first.code == 0, first.output
-    table = read_table(fits)
-    assert table.column("init").to_pylist() == ["deadly", "random"]
-    assert table.column("status").to_pylist() == ["lost", "converged"]
-    assert "SIGKILL" in table.column("message")[0].as_py()
-    assert len((victim.root / "deaths").read_text().splitlines()) == 2
+    (said,) = re.findall("^Fits: (.*)$", first.output, re.MULTILINE)
+    assert sorted(said.split(", ")) == ["1 converged", "1 lost", "1 timeout", "4 failed"]
+    rows = {row["init"]: row for row in read_table(fits_of(victim)).to_pylist()}
+    ends = {init: row["status"] for init, row in rows.items()}
+    died, failed = {"kills": "lost", "loops": "timeout"}, ("exits", "nan", "raises")
+    assert ends == {
+        "random": "converged",
+        "eats": "failed",
+        **died,
+        **dict.fromkeys(failed, "failed"),
+    }
+    assert "MemoryError" in rows["eats"]["message"]
+    assert "SIGKILL" in rows["kills"]["message"]
+    assert rows["loops"]["message"].startswith("killed after 3 s; replay: ")
+    assert "SystemExit: enough" in rows["exits"]["message"]
+    assert "RuntimeError: no start today" in rows["raises"]["message"]
+    assert "the objective is nan" in rows["nan"]["message"]
+    calls = (victim.root / "calls").read_text().split("\n")[:-1]
+    once = ["eats", "exits", "loops", "nan", "raises"]
+    parts = ("kernels", "worker")
+    expected = [f"{way} {part}" for way in (*once, "kills", "kills") for part in parts]
+    assert sorted(calls) == sorted(expected)
     (victim.root / "armed").unlink()
-    second = victim.snakemake(*ONLY_FITS)
-    assert second.code == 0, second.output
-    assert read_table(fits).column("status").to_pylist() == ["converged", "converged"]
-    assert [event["computed"] for event in victim.events()] == [2, 1]
-    assert victim.snakemake(*ONLY_FITS).code == 0
-    assert len(victim.events()) == 2
+    second = victim.snakemake("--config", "strict=true")
+    assert second.code == 1
+    assert "strict: 3 of 7 fits did not converge (3 failed)" in second.output
+    assert victim.paths.report.is_file()
+    assert not (victim.paths.root / "strict.json").exists()
+    again = {row["init"]: row for row in read_table(fits_of(victim)).to_pylist()}
+    assert {init: repr(again[init]) for init in ("random", *failed)} == {
+        init: repr(rows[init]) for init in ("random", *failed)
+    }
+    assert {again[init]["status"] for init in ("eats", *died)} == {"converged"}
+    assert [event["computed"] for event in victim.events()] == [7, 3]
+
+
+def fits_of(victim: Victim) -> Path:
+    return victim.paths.block("fits", "drawn", "none", "two", 0)

@@ -39,6 +39,13 @@ def test_the_readme_names_only_files_that_exist():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_page_on_reliability_names_only_tests_that_exist():
+    named = re.findall(r"`(tests/[\w/.]+)::(\w+)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(named) > 15
+    missing = [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text()]
+    assert missing == []
+
+
 def test_constraints_are_sorted_exact_pins_without_addresses_or_paths():
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+-]+", pin) for pin in PINS)
     assert sorted(PINS, key=str.lower) == PINS

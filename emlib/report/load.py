@@ -186,6 +186,8 @@ def _read_block(paths: StudyPaths, block: grid.Block, starts: Mapping[Any, int])
         fits = files.read_table(path["fits"], FIT_COLUMNS, repeating=FIT_NAMES)
         timings = files.read_table(path["timings"], TIMING_COLUMNS, repeating=["processor"])
         tables = {kind: files.read_table(path[kind]) for kind in ("references", "certificates")}
+        for later in ("curves", "params"):
+            files.sound_bytes(path[later])
     except StoreError:
         return row | {"missing": "damaged"}, {}
     return row | {"found": len(fits)}, tables | {"fits": _beside(fits, timings)}

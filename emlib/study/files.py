@@ -125,7 +125,7 @@ def read_table(
     FileNotFoundError
         If there is none.
     """
-    content = _sound(Path(path))
+    content = sound_bytes(Path(path))
     try:
         with pq.ParquetFile(pa.BufferReader(content), read_dictionary=list(repeating)) as file:
             table = file.read(columns=None if columns is None else list(columns))
@@ -134,8 +134,16 @@ def read_table(
         raise _damaged(Path(path), str(error)) from error
 
 
-def _sound(path: Path) -> bytes:
-    """Content of a file whose checksum holds."""
+def sound_bytes(path: Path) -> bytes:
+    """Content of a file whose checksum holds.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged.
+    FileNotFoundError
+        If there is none.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     content = path.read_bytes()
@@ -279,7 +287,7 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
     StoreError
         If the file is damaged.
     """
-    content = _sound(Path(path))
+    content = sound_bytes(Path(path))
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}

@@ -9,7 +9,7 @@ from typing import Any
 from emlib.errors import EmlibError, StoreError
 from emlib.study import grid
 from emlib.study.atomic import write_json
-from emlib.study.files import read_table
+from emlib.study.files import read_table, sound_bytes
 from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
 from emlib.study.realized import realized_rates
 
@@ -50,6 +50,8 @@ def count_statuses(
             missing.setdefault(group, []).append(block_name(block.block))
             continue
         try:
+            for path in files.values():
+                sound_bytes(path)
             count.update(read_table(files["fits"], ["status"]).column("status").to_pylist())
         except StoreError:
             missing.setdefault(group, []).append(f"{block_name(block.block)} (damaged)")

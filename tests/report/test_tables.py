@@ -105,9 +105,10 @@ def test_a_study_without_any_block_has_empty_tables_of_every_cell(small):
     assert (tables["coverage"]["found"] == 0).all()
 
 
-def test_a_damaged_block_is_named_and_left_out(small):
+@pytest.mark.parametrize("kind", BLOCK_KINDS)
+def test_a_damaged_block_is_named_and_left_out(small, kind):
     small.write()
-    path = next((small.root / "fits").rglob("*.parquet"))
+    path = next((small.root / kind).rglob("*.parquet"))
     path.write_bytes(path.read_bytes()[:-20])
     coverage = build_tables(small.root)["coverage"]
     assert coverage["missing"].tolist().count("damaged") == 1

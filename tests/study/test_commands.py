@@ -107,11 +107,12 @@ def test_status_counts_fits_by_status_and_names_missing_and_damaged_blocks(tmp_p
     write_fits(paths, ["converged", "degenerate"])
     paths.block("curves", "faithful", "none", "two", 1).unlink()
     paths.block("fits", "drawn", "none", "two", 0).write_bytes(b"damaged")
+    paths.block("params", "drawn", "none", "two", 1).write_bytes(b"damaged")
     counts, missing = status.count_statuses(paths.root)
     assert counts["drawn", "mcar-0.2", "two"] == {"planned": 20, "converged": 8, "degenerate": 8}
     assert missing == {
         ("faithful", "none", "two"): ["0001"],
-        ("drawn", "none", "two"): ["0000 (damaged)"],
+        ("drawn", "none", "two"): ["0000 (damaged)", "0001 (damaged)"],
     }
 
 

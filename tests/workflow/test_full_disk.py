@@ -86,3 +86,12 @@ def test_a_disk_that_fills_up_while_storing_reporting_and_mirroring_costs_a_run_
     assert_same_numbers(project, finished)
     assert project.paths.complete.read_bytes() == finished.paths.complete.read_bytes()
     assert "Nothing to be done" in project.snakemake().output
+
+
+def test_a_read_only_results_folder_is_told_before_any_job(disk: Disk, project: Project) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(disk.folder)], check=True)
+    ran = project.snakemake()
+    assert ran.code == 1
+    assert "results: results go here, but the folder cannot be written to" in ran.output
+    assert "Traceback" not in ran.output
+    assert not any(disk.folder.iterdir())

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ settings.register_profile("explore", derandomize=False)
 settings.load_profile("default")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist's own, which reads the marks
 def pytest_collection_modifyitems(items):
     """Spread tests over processes by file; whole studies run one at a time, families apart, and
     tests on Dask share their cluster."""
@@ -31,6 +33,20 @@ def pytest_collection_modifyitems(items):
             whole = folder in ("workflow", "distributed")
             group = folder if whole else str(item.path.relative_to(HERE))
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Seconds of each folder's tests, set-up included, summed over processes."""
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if hasattr(report, "duration"):
+                folder, _, rest = report.nodeid.removeprefix("tests/").partition("/")
+                seconds[folder if rest else "the rest"] += report.duration
+    if len(seconds) > 1:
+        terminalreporter.section("seconds by folder")
+        for folder, spent in seconds.most_common():
+            terminalreporter.write_line(f"{spent:8.1f}  {folder}")
 
 
 @pytest.fixture(scope="session")

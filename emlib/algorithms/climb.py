@@ -17,7 +17,7 @@ from emlib.algorithms.base import Algorithm, Position
 from emlib.algorithms.em import EM
 from emlib.algorithms.stopping import Step, Stopping, linear_rate, predicted_gain
 from emlib.models.base import Degenerate, Diagnosis, Model
-from emlib.models.differences import STEP, natural_steps
+from emlib.models.differences import STEP, natural_slopes
 
 ROUNDING = 64 * sys.float_info.epsilon
 """A fall of the objective up to this share of the sum of the units' |loglik| is rounding."""
@@ -266,9 +266,8 @@ class _Slope:
     def __call__(self, there: Position) -> float:
         objective = self.model.q_in_chart(there.stats, there.params)
         at = self.model.pack(there.params, "unconstrained")
-        self.steps = natural_steps(objective, at, self.steps)
-        sizes = self.model.score(there.stats, there.params, self.steps) * self.steps / STEP
-        return float(np.abs(sizes).max(initial=0.0))
+        self.steps, slopes = natural_slopes(objective, at, self.steps)
+        return float(np.abs(slopes * self.steps / STEP).max(initial=0.0))
 
 
 def _step(

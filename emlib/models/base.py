@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
-from emlib.models.differences import gradient, natural_steps
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.simplex import log
 
@@ -288,15 +287,6 @@ class Model(ABC):
             return self.q(stats, there) + self.log_prior(there)
 
         return objective
-
-    def score(self, stats: Any, params: Any, steps: Array | None = None) -> Array:
-        """Gradient of Q plus the log prior in unconstrained coordinates, shape (p,).
-
-        By central differences of ``q``, on steps of a small part of a standard error each
-        (``steps`` where they are known); coordinates on the boundary get 0.
-        """
-        here, objective = self.pack(params, "unconstrained"), self.q_in_chart(stats, params)
-        return gradient(objective, here, natural_steps(objective, here) if steps is None else steps)
 
     def em_chunk(self, params: Any, stats: Any, data: Any, n_steps: int) -> Chunk | None:
         """At most ``n_steps`` steps of EM at once, where a model has them compiled; else None.

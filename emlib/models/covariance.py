@@ -7,15 +7,24 @@ parameter array, its M-step from the components' scatter about their new means, 
 prior where it has one (Fraley and Raftery 2007, section 2.2) and its coordinates.
 """
 
+import math
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emlib.models.covariance_axes import EEV, EVE, VEV, VVE
 from emlib.models.covariance_base import Array, Covariance
 from emlib.models.covariance_decomposed import EVI, EVV, VEE, VEI
 
 __all__ = ["COVARIANCES", "ONE_COLUMN", "Covariance"]
+
+
+@lru_cache(maxsize=64)
+def _lower(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of a lower triangle, and its diagonal."""
+    return (*np.tril_indices(d), np.arange(d))
 
 
 class _Dense(Covariance):
@@ -31,10 +40,9 @@ class _Dense(Covariance):
     def pack(self, covariances: Array, unconstrained: bool, around: Array | None = None) -> Array:
         d = covariances.shape[-1]
         matrices: Array = covariances.reshape(-1, d, d)
-        rows, columns = np.tril_indices(d)
+        rows, columns, diagonal = _lower(d)
         if unconstrained:
             matrices = np.asarray(np.linalg.cholesky(matrices), dtype=np.float64)
-            diagonal = np.arange(d)
             matrices[:, diagonal, diagonal] = np.log(matrices[:, diagonal, diagonal])
         return matrices[:, rows, columns].ravel()
 
@@ -47,11 +55,10 @@ class _Dense(Covariance):
         around: Array | None = None,
     ) -> Array:
         shape = self.shape(n_components, d)
-        rows, columns = np.tril_indices(d)
-        matrices = np.zeros((int(np.prod(shape[:-2])), d, d))
+        rows, columns, diagonal = _lower(d)
+        matrices = np.zeros((math.prod(shape[:-2]), d, d))
         matrices[:, rows, columns] = vector.reshape(len(matrices), -1)
         if unconstrained:
-            diagonal = np.arange(d)
             matrices[:, diagonal, diagonal] = np.exp(matrices[:, diagonal, diagonal])
             matrices = matrices @ matrices.transpose(0, 2, 1)
         else:

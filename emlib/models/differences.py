@@ -5,8 +5,8 @@ distance from zero matter.
 """
 
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,7 @@ STEP = 0.05
 _ROUNDS = 40
 
 
-def natural_steps(
-    function: Callable[[Array], float], at: Array, near: Array | None = None
-) -> Array:
+def natural_steps(function: Callable[[Array], float], at: Array) -> Array:
     """A step for each coordinate; 0 where the coordinate is not finite (on the boundary).
 
     Parameters
@@ -30,26 +28,59 @@ def natural_steps(
     function : callable
         A loglik, or anything else in nats.
     at : ndarray of shape (p,)
-    near : ndarray of shape (p,), optional
-        Steps that were right not far from here: the search for these begins there.
     """
     steps = np.zeros(len(at))
-    centre = function(at)
-    rounding = 64 * np.finfo(float).eps * max(abs(centre), 1.0)
-    for i in np.flatnonzero(np.isfinite(at)).tolist():
-        begin = 0.0 if near is None else float(near[i])
-        drop = partial(_drop, function, at, i, centre)
-        steps[i] = _step(drop, abs(at[i]), rounding, begin)
+    for i, step, _ in _natural(function, at):
+        steps[i] = step
     return steps
 
 
-def _drop(function: Callable[[Array], float], at: Array, i: int, centre: float, h: float) -> float:
-    """Twice the mean drop of the function one step to either side."""
+def natural_slopes(
+    function: Callable[[Array], float], at: Array, near: Array | None = None
+) -> tuple[Array, Array]:
+    """Natural steps, and the gradient by them; 0 in coordinates on the boundary.
+
+    Parameters
+    ----------
+    function, at
+        As in ``natural_steps``.
+    near : ndarray of shape (p,), optional
+        Steps that were right not far from here: the search for these begins there.
+    """
+    steps, slopes = np.zeros(len(at)), np.zeros(len(at))
+    for i, step, pair in _natural(function, at, near):
+        (far_below, far_above), (below, above) = pair(2.0 * step), pair(step)
+        steps[i] = step
+        slopes[i] = _slope([far_below, below, above, far_above], step)
+    return steps, slopes
+
+
+def _natural(
+    function: Callable[[Array], float], at: Array, near: Array | None = None
+) -> Iterator[tuple[int, float, Callable[[float], tuple[float, float]]]]:
+    """Coordinates with their steps, and what gives the function so far below and above, cached."""
+    centre = function(at)
+    rounding = 64 * np.finfo(float).eps * max(abs(centre), 1.0)
+    for i in np.flatnonzero(np.isfinite(at)).tolist():
+        pair = cache(partial(_pair, function, at, i))
+        drop = partial(_drop, centre, pair)
+        begin = 0.0 if near is None else float(near[i])
+        yield i, _step(drop, abs(float(at[i])), rounding, begin), pair
+
+
+def _pair(function: Callable[[Array], float], at: Array, i: int, h: float) -> tuple[float, float]:
+    """The function one step below and above."""
     moved = at.copy()
-    moved[i] = at[i] + h
-    above = function(moved)
     moved[i] = at[i] - h
-    return 2.0 * centre - above - function(moved)
+    below = function(moved)
+    moved[i] = at[i] + h
+    return below, function(moved)
+
+
+def _drop(centre: float, pair: Callable[[float], tuple[float, float]], h: float) -> float:
+    """Twice the mean drop of the function one step to either side."""
+    below, above = pair(h)
+    return 2.0 * centre - above - below
 
 
 def _step(drop: Callable[[float], float], size: float, rounding: float, begin: float) -> float:
@@ -65,7 +96,7 @@ def _step(drop: Callable[[float], float], size: float, rounding: float, begin: f
         if STEP**2 / 4 < fallen < 4 * STEP**2:
             break
         factor = STEP / math.sqrt(fallen) if fallen > rounding else 10.0
-        wanted = h * min(max(factor, 0.05), 20.0)
+        wanted = h * min(max(factor, 0.05), 100.0)
         if wanted >= largest:
             wanted = 0.5 * (h + largest)
             if wanted < 1.05 * h:
@@ -137,6 +168,6 @@ def _stencil(at: Array, i: int, step: float) -> list[Array]:
     return points
 
 
-def _slope(values: list[Array], step: float) -> Array:
+def _slope(values: Sequence[Any], step: float) -> Any:
     far_below, below, above, far_above = values
-    return np.asarray((8.0 * (above - below) - (far_above - far_below)) / (12.0 * step))
+    return (8.0 * (above - below) - (far_above - far_below)) / (12.0 * step)

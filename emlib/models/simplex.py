@@ -54,8 +54,11 @@ def pack_simplex(
     if not unconstrained:
         return np.asarray(p[..., :-1]).ravel()
     around = p if around is None else around
-    odds = np.where(around < edge, -np.inf, _odds(p, around))
-    return np.asarray(odds[_others(_reference(around), p.shape)])
+    reference = _reference(around)
+    odds = _odds(p, reference)
+    if edge > 0.0:
+        odds = np.where(around < edge, -np.inf, odds)
+    return np.asarray(odds[~reference])
 
 
 def unpack_simplex(vector: Array, around: Array, unconstrained: bool, edge: float = 0.0) -> Array:
@@ -66,21 +69,19 @@ def unpack_simplex(vector: Array, around: Array, unconstrained: bool, edge: floa
         return np.concatenate([kept, 1.0 - kept.sum(axis=-1, keepdims=True)], axis=-1)
     reference = _reference(around)
     odds = np.zeros(around.shape)
-    odds[_others(reference, around.shape)] = vector
-    odds = np.where((around < edge) & np.isneginf(odds), _odds(around, around), odds)
+    odds[~reference] = vector
+    if edge > 0.0:
+        odds = np.where((around < edge) & np.isneginf(odds), _odds(around, reference), odds)
     odds -= odds.max(axis=-1, keepdims=True)
     share = np.exp(odds)
     return np.asarray(share / share.sum(axis=-1, keepdims=True))
 
 
-def _odds(p: Array, around: Array) -> Array:
+def _odds(p: Array, reference: NDArray[np.bool_]) -> Array:
     logs = log(p)
-    return np.asarray(logs - np.take_along_axis(logs, _reference(around), axis=-1))
+    return np.asarray(logs - logs[reference].reshape(*p.shape[:-1], 1))
 
 
-def _reference(p: Array) -> NDArray[np.intp]:
-    return np.asarray(p.argmax(axis=-1)[..., None])
-
-
-def _others(reference: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    return np.arange(shape[-1]) != np.broadcast_to(reference, (*shape[:-1], 1))
+def _reference(p: Array) -> NDArray[np.bool_]:
+    """Mask of the largest entry of each line, the first of several."""
+    return np.asarray(np.arange(p.shape[-1]) == p.argmax(axis=-1)[..., None])

@@ -13,8 +13,8 @@ from emlib.inference.certificate import certify
 from emlib.study.assembly import CERTIFICATE
 from emlib.study.fitting import Case, is_provisional, steady
 
-E_STEPS = 8
-"""E-steps of a certificate for each parameter of the model: four steps of EM, two for each."""
+E_STEPS = 4
+"""E-steps of a certificate for each parameter of the model: of the four steps of EM."""
 
 
 def run_certificate(

@@ -32,7 +32,8 @@ TRAITS = {
 SHARES = frozenset({"weights", "startprob", "transmat", "emissionprob"})
 NOT_NEGATIVE = SHARES | {
     "probabilities", "theta", "inflation", "rates", "scales", "dofs", "noise_variance",
-    "noise_variances",
+    "noise_variances", "band_variances", "static_variance", "moving_variance", "noise_scale",
+    "noise_weights", "gain_amplitudes",
 }  # fmt: skip
 """Parameters, by their names in the records, that are probabilities or sizes."""
 

@@ -25,12 +25,18 @@ from emlib.models.posterior import Posterior
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="ImagingModel")
 
+LARGEST_CORRELATION = 1.0 - 1e-6
+"""A source that only rotates has correlation 1, where shocks have no variance to divide by."""
+
 IDENTITY = (np.asarray, np.asarray)
 UNCONSTRAINED: dict[str, tuple[Callable[[Any], Array], Callable[[Any], Array]]] = {
     "flux": IDENTITY,
     "gain_phases": IDENTITY,
     "rotation": IDENTITY,
-    "correlation": (np.arctanh, np.tanh),
+    "correlation": (
+        lambda rho: np.log(rho) - np.log(LARGEST_CORRELATION - rho),
+        lambda odds: LARGEST_CORRELATION / (1.0 + np.exp(-odds)),
+    ),
 }
 """Unconstrained coordinates and back; logarithms of all others, which are positive."""
 

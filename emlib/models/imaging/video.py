@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
 from emlib.kernels.rotating_chain import ChainPosterior
-from emlib.models.base import Degenerate, Posteriors
-from emlib.models.imaging.base import ImagingModel, kept
+from emlib.models.base import Degenerate, Diagnosis, Posteriors
+from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
@@ -41,7 +41,7 @@ class RotatingVideoParams:
     static_variance, moving_variance : ndarray of shape ()
         Of the coefficients c and s_t.
     correlation : ndarray of shape ()
-        From frame to frame, once rotated; in [0, 1).
+        From frame to frame, once rotated; from 0 to ``LARGEST_CORRELATION``.
     rotation : ndarray of shape ()
         Degrees a frame, from north to east.
     flux, noise_scale, noise_weights, gain_amplitudes, gain_phases : ndarray
@@ -337,6 +337,14 @@ class RotatingVideoModel(ImagingModel):
             )
         return float(total)
 
+    def inside(self, params: RotatingVideoParams) -> bool:
+        return super().inside(params) and 0.0 <= params.correlation <= LARGEST_CORRELATION
+
+    def diagnose(self, params: RotatingVideoParams, stats: RotatingVideoStats) -> Diagnosis:
+        """``boundary``: successive frames are unrelated, or the same but for the rotation."""
+        at_end = params.correlation in (0.0, LARGEST_CORRELATION) and "correlation" not in self.held
+        return Diagnosis(("boundary",) if at_end else ())
+
     def start(self, data: Visibilities, responsibilities: Array) -> RotatingVideoParams:
         """No rotation; a video has no classes."""
         return self.motion_start(data, 0.0)
@@ -422,12 +430,13 @@ def best_rotation(motion: Motion, rotation: float) -> float:
 
 
 def best_correlation(motion: Motion, variance: float, current: float, rotation: float) -> float:
-    """In [0, 1): stationary points of the expected log density are the roots of a cubic."""
+    """Stationary points of the expected log density are the roots of a cubic."""
     overlap = motion.overlap(rotation) / variance
     squares = (motion.first + 2.0 * motion.inner + motion.last) / variance
     steps = motion.n_states * (motion.n_frames - 1)
     roots = np.roots([-steps, overlap, steps - squares, overlap])
     real = roots.real[np.abs(roots.imag) < 1e-6 * np.abs(roots)]
-    candidates = [current, *real[(real >= 0) & (real < 1)].tolist()]
+    candidates = [current, 0.0, LARGEST_CORRELATION, *real[(real > 0) & (real < 1)].tolist()]
+    candidates = [min(rho, LARGEST_CORRELATION) for rho in candidates]
     values = [motion.log_density(variance, rho, rotation) for rho in candidates]
     return float(candidates[int(np.argmax(values))])

@@ -1,4 +1,4 @@
-"""The views that models read: tables with holes, counts, limits, covariates, and sequences."""
+"""The views that models read: holes, counts, limits, covariates, sequences and visibilities."""
 
 from emlib.data.counts import Counts
 from emlib.data.discrete import Discrete
@@ -6,5 +6,6 @@ from emlib.data.intervals import Intervals
 from emlib.data.regression import Regression
 from emlib.data.sequences import Sequences
 from emlib.data.table import Table
+from emlib.data.visibilities import Visibilities
 
-__all__ = ["Counts", "Discrete", "Intervals", "Regression", "Sequences", "Table"]
+__all__ = ["Counts", "Discrete", "Intervals", "Regression", "Sequences", "Table", "Visibilities"]

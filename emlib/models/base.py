@@ -23,6 +23,9 @@ TRAITS = {
     "factors": "latent factors",
     "order": "time steps in their order",
     "symbols": "steps that show one of a few symbols",
+    "image": "a latent image of the sky",
+    "bands": "a variance for each band of frequency",
+    "motion": "a rotation from frame to frame",
     "hard": "a hard posterior of its latent classes",
     "sampled": "a posterior of its latent classes to draw from",
 }

@@ -1,5 +1,6 @@
 """What the image models share: settings, coordinates of the parameters, the measurement."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
@@ -9,24 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data.visibilities import Visibilities
-from emlib.errors import InvalidData, require_count
+from emlib.errors import InvalidData, require_count, require_positive
 from emlib.models.base import Model, Step, is_unconstrained
 from emlib.models.imaging.grid import Grid
 from emlib.models.imaging.measurement import (
     STEPS,
     Measurements,
     SignalStats,
-    gains,
+    complex_gains,
+    corruption,
     log_gain_prior,
     log_weight_prior,
+    precision,
 )
 from emlib.models.posterior import Posterior
+from emlib.models.special import expit
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="ImagingModel")
 
 LARGEST_CORRELATION = 1.0 - 1e-6
 """A source that only rotates has correlation 1, where shocks have no variance to divide by."""
+
+GAIN_SWEEPS = 50
+"""Passes over the stations that fit the gains of a start to an image."""
 
 IDENTITY = (np.asarray, np.asarray)
 UNCONSTRAINED: dict[str, tuple[Callable[[Any], Array], Callable[[Any], Array]]] = {
@@ -35,7 +42,7 @@ UNCONSTRAINED: dict[str, tuple[Callable[[Any], Array], Callable[[Any], Array]]] 
     "rotation": IDENTITY,
     "correlation": (
         lambda rho: np.log(rho) - np.log(LARGEST_CORRELATION - rho),
-        lambda odds: LARGEST_CORRELATION / (1.0 + np.exp(-odds)),
+        lambda odds: LARGEST_CORRELATION * expit(odds),
     ),
 }
 """Unconstrained coordinates and back; logarithms of all others, which are positive."""
@@ -72,6 +79,7 @@ class ImagingModel(Model):
     traits: ClassVar[frozenset[str]] = frozenset({"image"})
     posteriors: ClassVar[frozenset[str]] = frozenset()
     sums: ClassVar[frozenset[str]] = frozenset()  # one image is one unit
+    needs: ClassVar[tuple[str, ...]] = ("sigmas", "uv", "baselines")
     n_components: ClassVar[int] = 1  # type: ignore[misc]
     record: ClassVar[type]
     """The family's record of parameters."""
@@ -89,9 +97,7 @@ class ImagingModel(Model):
     def __post_init__(self) -> None:
         require_count("pixels", self.pixels)
         for name in ("field_of_view", "prior_fwhm", "dof", "gain_spread"):
-            value = getattr(self, name)
-            if not (np.isscalar(value) and np.isfinite(value) and value > 0):
-                raise ValueError(f"{name}: {value!r} is not a positive number")
+            require_positive(name, getattr(self, name))
         if self.noise not in ("gaussian", "student"):
             raise ValueError(f"noise: {self.noise!r} is not gaussian or student")
         object.__setattr__(self, "held", tuple(self.held))
@@ -162,6 +168,33 @@ class ImagingModel(Model):
             "gain_phases": np.zeros(n_gains),
         }
 
+    def start_from_image(self: Self, data: Visibilities, image: Array) -> Any:
+        """A start whose gains were fitted to this image, and the rest to the data so calibrated.
+
+        Parameters
+        ----------
+        data : Visibilities
+        image : ndarray of shape (pixels ** 2,)
+            Of any flux.
+        """
+        seen = data.observed
+        mean = self.grid.fourier(data.u[seen], data.v[seen]) @ image
+        known = Measurements.of(data, mean)
+        params = self.start(data, np.ones((data.n, 1)))
+        size = float(np.abs(known.values) @ np.abs(mean) / (np.abs(mean) @ np.abs(mean)))
+        params = replace(params, flux=np.asarray(size))
+        exact = SignalStats(known, np.zeros(len(mean), complex), np.zeros(len(mean)), 0.0, 0.0)
+        for _ in range(GAIN_SWEEPS):
+            params = STEPS["gain_phases"](exact, params, self)
+        c = corruption(params, known)
+        values, sigmas = data.values.copy(), data.sigmas.copy()
+        values[seen] /= c
+        sigmas[seen] /= np.abs(c)
+        start = self.start(replace(data, values=values, sigmas=sigmas), np.ones((data.n, 1)))
+        return replace(
+            start, gain_amplitudes=params.gain_amplitudes, gain_phases=params.gain_phases
+        )
+
     def pack(self, params: Any, coordinates: str = "natural", around: Any = None) -> Array:
         unconstrained = is_unconstrained(coordinates)
         parts = [np.empty(0)]
@@ -197,23 +230,46 @@ class ImagingModel(Model):
         return np.ones(np.size(getattr(params, name)), dtype=bool)
 
     def completed(self, params: Any, data: Visibilities, clean: NDArray[Any]) -> NDArray[Any]:
-        """The visibilities (n,), each missing one at its expectation; ``clean`` (n,) have no gains.
+        """Real and imaginary parts (n, 2), each missing visibility at its expectation.
 
-        Gains of which nothing was observed are 1.
+        ``clean`` (n,) is the image's; gains of which nothing was observed are 1.
         """
         gain = np.ones(data.n, dtype=complex)
         if params.gain_amplitudes.size:
             seen = Measurements.of(data, data.values[data.observed])
-            known = dict(zip(zip(seen.scan, seen.station, strict=True), gains(params), strict=True))
+            pairs = zip(seen.scan, seen.station, strict=True)
+            known = dict(zip(pairs, complex_gains(params), strict=True))
             for station, number in ((data.station1, 1), (data.station2, 2)):
                 g = np.array(
                     [known.get(pair, 1.0) for pair in zip(data.scans, station, strict=True)]
                 )
                 gain *= g if number == 1 else g.conj()
-        return np.where(data.observed, data.values, gain * clean)
+        whole = np.where(data.observed, data.values, gain * clean)
+        return np.stack([whole.real, whole.imag], axis=1)
+
+    @abstractmethod
+    def drawn_image(
+        self, params: Any, data: Visibilities, rng: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        """Visibilities (n,) of an image drawn from the model, before gains and noise."""
+
+    def bootstrapped(
+        self, params: Any, data: Visibilities, rng: np.random.Generator
+    ) -> Visibilities:
+        """Observed visibilities drawn anew from ``params``: an image and its noise."""
+        seen = data.observed
+        known = Measurements.of(data, data.values[seen])
+        size = 1.0 / np.sqrt(precision(params, known))
+        noise = size * (rng.standard_normal(len(size)) + 1j * rng.standard_normal(len(size)))
+        values = data.values.copy()
+        clean = self.drawn_image(params, data, rng)[seen]
+        values[seen] = corruption(params, known) * clean + noise
+        return replace(data, values=values)
 
     def sample(self, params: Any, n: int, rng: np.random.Generator) -> tuple[Any, Any]:
-        raise NotImplementedError(f"{self.family}: draw visibilities of a coverage by simulate")
+        raise NotImplementedError(
+            f"{self.family} draws no rows: visibilities need the baselines that they are of"
+        )
 
     def _refuse(self, posterior: Posterior) -> None:
         if not posterior.is_exact:

@@ -83,7 +83,7 @@ class Grid:
         angle = 2.0 * np.pi / n * (np.outer(self.east, kx) + np.outer(self.north, ky)) / step
         basis = (np.cos(angle) + np.sin(angle)) / n
         varying = (kx != 0) | (ky != 0)
-        return basis[:, varying], np.hypot(kx, ky)[varying]
+        return basis[:, varying], np.hypot(kx, ky)[varying].astype(np.float64)
 
 
 def stacked(numbers: NDArray[Any]) -> Array:

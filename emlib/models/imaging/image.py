@@ -9,7 +9,7 @@ an iteration costs the cube of the number of visibilities, whatever the number o
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,7 @@ class GaussianImageModel(ImagingModel):
     """
 
     family: ClassVar[str] = "gaussian_image"
+    traits: ClassVar[frozenset[str]] = frozenset({"image", "bands"})
     search: ClassVar[tuple[str, ...]] = ("power_law", "flat", "random")
     record: ClassVar[type] = GaussianImageParams
 
@@ -257,6 +258,14 @@ class GaussianImageModel(ImagingModel):
         variance = (scaled * self._atoms).sum(axis=1) - ((gain @ law.inverse) * gain).sum(axis=1)
         shape = self.pixels, self.pixels
         return mean.reshape(shape), np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
+
+    def drawn_image(
+        self, params: GaussianImageParams, data: Visibilities, rng: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        sizes = np.sqrt(params.band_variances[self.bands])
+        coefficients = sizes * rng.standard_normal(len(sizes))
+        image = params.flux * self.mean_image + self._atoms @ coefficients
+        return np.asarray(self.grid.fourier(data.u, data.v) @ image)
 
     def posterior(self, params: GaussianImageParams, data: Visibilities) -> Posteriors:
         """``latent`` is the image, shape (1, pixels ** 2)."""

@@ -1,9 +1,9 @@
 """How visibilities are measured: noise, outliers and station gains, and their conditional M-steps.
 
-    y_j = g_k conj(g_l) V_j + n_j,   n_j ~ N(0, noise_scale sigma_j^2 / w_j) for both of its parts,
+    y_j = g_k conj(g_l) V_j + n_j,   both parts of n_j ~ N(0, noise_scale sigma_j^2 / w_j),
 
-where V_j = flux m_j + f_j is the visibility of the image on the baseline of the stations k and l, m_j
-that of the mean image, and f_j is latent.  The M-steps need of the image only E[f_j] and
+where V_j = flux m_j + f_j is the visibility of the image on the baseline of the stations k and l,
+m_j that of the mean image, and f_j is latent.  The M-steps need of the image only E[f_j] and
 E|f_j - E f_j|^2.  Each raises Q, the others as they are (ECM, Meng and Rubin 1993).
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.data.visibilities import Visibilities
 from emlib.models.special import gammaln, log_ndtr
 
 Array = NDArray[np.float64]
@@ -46,7 +47,7 @@ class Measurements:
     scan: NDArray[np.int64]
 
     @classmethod
-    def of(cls, data: Any, mean: Complex) -> "Measurements":
+    def of(cls, data: Visibilities, mean: Complex) -> "Measurements":
         """Those of a view; ``mean`` (n,) has the observed ones only."""
         seen = data.observed
         scans = np.tile(data.scans[seen], 2)
@@ -89,7 +90,7 @@ class SignalStats:
     magnitude: float
 
 
-def gains(params: Any) -> Complex:
+def complex_gains(params: Any) -> Complex:
     """Complex gains, shape (n_gains,); empty where none are estimated."""
     return np.asarray(params.gain_amplitudes * np.exp(1j * params.gain_phases))
 
@@ -98,7 +99,7 @@ def corruption(params: Any, seen: Measurements) -> Complex:
     """g_k conj(g_l) of each visibility, shape (n,)."""
     if not params.gain_amplitudes.size:
         return np.ones(len(seen.values), dtype=complex)
-    g = gains(params)
+    g = complex_gains(params)
     return np.asarray(g[seen.gain1] * g[seen.gain2].conj())
 
 
@@ -156,7 +157,7 @@ def gain_step(stats: SignalStats, params: Any, model: Any) -> Any:
     Q in one gain g is N'g - P |g|^2 / 2 but for the prior of its amplitude, so the phase is that of
     N, and the amplitude (|N| + 1 / s^2) / (P + 1 / s^2).
     """
-    seen, g = stats.measurements, gains(params)
+    seen, g = stats.measurements, complex_gains(params)
     sharp = precision(params, seen)
     mean = params.flux * seen.mean + stats.signal
     power = sharp * (np.abs(mean) ** 2 + stats.spread)

@@ -1,12 +1,14 @@
 """Karhunen-Loeve basis of a random field whose law no rotation changes.
 
 The field is diag(mu) times a Gaussian process of the Matern 3/2 covariance, with mu round.  Its
-eigenfunctions are f(r) cos(m phi) and f(r) sin(m phi) (Loeve 1978; Baker 1977 for the quadrature and
-the interpolation between its nodes): a rotation turns each such pair into itself, so that it is
-exactly orthogonal on the coefficients.
+eigenfunctions are f(r) cos(m phi) and f(r) sin(m phi), found by quadrature and interpolated between
+its nodes (Rasmussen and Williams 2006, section 4.3.2).  A rotation turns each such pair into
+itself, so that it is exactly orthogonal on the coefficients.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +47,7 @@ class PolarBasis:
     explained: float
 
 
+@lru_cache(maxsize=64)
 def polar_basis(grid: Grid, fwhm: float, length: float, n_states: int) -> PolarBasis:
     """The leading states, no pair torn apart.
 
@@ -56,9 +59,10 @@ def polar_basis(grid: Grid, fwhm: float, length: float, n_states: int) -> PolarB
     n_states : int
         At most so many.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    reach = REACH * fwhm
-    nodes, weights = 0.5 * reach * (nodes + 1.0), 0.5 * reach * weights
+    points, shares = np.polynomial.legendre.leggauss(NODES)
+    half = 0.5 * REACH * fwhm
+    nodes = np.array(half * (points + 1.0), dtype=np.float64)
+    weights = np.array(half * shares, dtype=np.float64)
     roots = np.sqrt(weights * nodes)
     spectrum = _angular_spectrum(nodes, nodes, fwhm, length)
     values, vectors = np.linalg.eigh(roots[:, None] * spectrum * roots)
@@ -67,7 +71,9 @@ def polar_basis(grid: Grid, fwhm: float, length: float, n_states: int) -> PolarB
     radius, angle = np.hypot(grid.east, grid.north), np.arctan2(grid.east, grid.north)
     distinct, place = np.unique(np.round(radius, 9), return_inverse=True)
     towards = _angular_spectrum(distinct, nodes, fwhm, length)
-    images, order, explained = [], [], 0.0
+    images: list[Array] = []
+    order: list[int] = []
+    explained = 0.0
     for number in np.argsort(-values, axis=None, kind="stable"):
         m, j = np.unravel_index(number, values.shape)
         copies = 1 if m == 0 else 2
@@ -77,7 +83,7 @@ def polar_basis(grid: Grid, fwhm: float, length: float, n_states: int) -> PolarB
         waves = [np.cos(m * angle), np.sin(m * angle)][:copies]
         images += [profile * wave / np.sqrt(np.pi * (3 - copies)) for wave in waves]
         order += [int(m)] * copies
-        explained += copies * values[m, j]
+        explained += copies * float(values[m, j])
     # The variance of the whole field, from its diagonal.
     total = 2.0 * np.pi * float((weights * nodes * _window(nodes, fwhm) ** 2).sum())
     area = (grid.field_of_view / grid.pixels) ** 2
@@ -86,13 +92,13 @@ def polar_basis(grid: Grid, fwhm: float, length: float, n_states: int) -> PolarB
     )
 
 
-def _window(radius: Array, fwhm: float) -> Array:
+def _window(radius: NDArray[Any], fwhm: float) -> Array:
     """Mu, 1 Jy in all, in Jy per square microarcsecond."""
     spread = fwhm / FWHM
     return np.asarray(np.exp(-0.5 * (radius / spread) ** 2) / (2.0 * np.pi * spread**2))
 
 
-def _angular_spectrum(left: Array, right: Array, fwhm: float, length: float) -> Array:
+def _angular_spectrum(left: NDArray[Any], right: NDArray[Any], fwhm: float, length: float) -> Array:
     """Integral of covariance times cos(m phi), shape (n orders, len(left), len(right))."""
     phi = 2.0 * np.pi * np.arange(ANGLES) / ANGLES
     square = left[:, None, None] ** 2 + right[None, :, None] ** 2

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data.visibilities import Visibilities
-from emlib.errors import require_count
+from emlib.errors import require_count, require_positive
 from emlib.kernels.rotating_chain import ChainPosterior
 from emlib.models.base import Degenerate, Diagnosis, Posteriors
 from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept
@@ -161,13 +161,12 @@ class RotatingVideoModel(ImagingModel):
     record: ClassVar[type] = RotatingVideoParams
 
     n_states: int = 88
-    length: float = 15.0
+    length: float = 10.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_count("n_states", self.n_states)
-        if not (np.isfinite(self.length) and self.length > 0):
-            raise ValueError(f"length: {self.length!r} is not a positive number")
+        require_positive("length", self.length)
 
     @cached_property
     def basis(self) -> PolarBasis:
@@ -238,7 +237,9 @@ class RotatingVideoModel(ImagingModel):
         values = frames.spread_out(deviations.real * sharp, deviations.imag * sharp)
         whitened = frames.loadings * scale
         left = np.sqrt(params.static_variance) * whitened
-        right = np.sqrt(params.moving_variance) * self.turned(whitened, params.rotation * np.arange(len(whitened)))
+        right = np.sqrt(params.moving_variance) * self.turned(
+            whitened, params.rotation * np.arange(len(whitened))
+        )
         correlation = float(params.correlation)
         try:
             run = posterior(values, left, right, correlation, self.partner)
@@ -294,7 +295,8 @@ class RotatingVideoModel(ImagingModel):
         n_frames, k = run.means.shape
         return Motion(
             squares[0], squares[-1], float(squares[1:-1].sum()),
-            variance * np.bincount(order, lagged), variance * np.bincount(order, crossed),
+            np.asarray(variance * np.bincount(order, lagged)),
+            np.asarray(variance * np.bincount(order, crossed)),
             float(params.rotation), n_frames, k,
         )  # fmt: skip
 
@@ -338,7 +340,7 @@ class RotatingVideoModel(ImagingModel):
         return float(total)
 
     def inside(self, params: RotatingVideoParams) -> bool:
-        return super().inside(params) and 0.0 <= params.correlation <= LARGEST_CORRELATION
+        return super().inside(params) and 0.0 <= float(params.correlation) <= LARGEST_CORRELATION
 
     def diagnose(self, params: RotatingVideoParams, stats: RotatingVideoStats) -> Diagnosis:
         """``boundary``: successive frames are unrelated, or the same but for the rotation."""
@@ -395,6 +397,22 @@ class RotatingVideoModel(ImagingModel):
             deviations[t] = np.sqrt(variance)
         shape = self.pixels, self.pixels
         return means.reshape(-1, *shape), deviations.reshape(-1, *shape), static.reshape(shape)
+
+    def drawn_image(
+        self, params: RotatingVideoParams, data: Visibilities, rng: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        k, correlation = len(self.basis.order), float(params.correlation)
+        static = np.sqrt(params.static_variance) * rng.standard_normal(k)
+        state, frames = np.zeros(k), np.empty((data.n_frames, len(self.basis.images)))
+        for t in range(data.n_frames):
+            shock = rng.standard_normal(k) * np.sqrt(1.0 - correlation**2 if t else 1.0)
+            state = correlation * state + shock
+            turned = self.turned(self.basis.images, params.rotation * t)
+            frames[t] = self.basis.images @ static
+            frames[t] += np.sqrt(params.moving_variance) * turned @ state
+        frames += params.flux * self.mean_image
+        fourier = self.grid.fourier(data.u, data.v)
+        return np.asarray(np.einsum("np,np->n", fourier, frames[data.frames]))
 
     def posterior(self, params: RotatingVideoParams, data: Visibilities) -> Posteriors:
         """``latent`` is the frames, shape (T, pixels ** 2)."""

@@ -18,7 +18,7 @@ from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Posteriors
 from emlib.models.imaging.base import ImagingModel, kept
-from emlib.models.imaging.grid import stacked
+from emlib.data.sky import stacked
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,

@@ -1,7 +1,8 @@
 """The sky as a square of pixels: where they are, and the visibilities of what is in them.
 
-V(u, v) = sum over pixels of flux exp(-2 pi i (u x + v y)), x to the east and y to the north
-(Thompson, Moran and Swenson 2017, Interferometry and Synthesis in Radio Astronomy, chapter 3).
+V(u, v) = sum over pixels of flux exp(2 pi i (u x + v y)), x to the east, y to the north; (u, v)
+is the place of the first station less that of the second (Thompson, Moran and Swenson 2017,
+Interferometry and Synthesis in Radio Astronomy, chapter 3; eht-imaging has the same sign).
 """
 
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ class Grid:
     @property
     def _offsets(self) -> Array:
         middle = (self.pixels - 1) / 2.0
-        return (middle - np.arange(self.pixels)) * (self.field_of_view / self.pixels)
+        step = self.field_of_view / self.pixels
+        return np.asarray((middle - np.arange(self.pixels)) * step)
 
     def fourier(self, u: Array, v: Array) -> NDArray[np.complex128]:
         """What maps an image, Jy a pixel, to visibilities, shape (n, pixels ** 2).
@@ -59,7 +61,7 @@ class Grid:
             Wavelengths.
         """
         turns = np.outer(u, self.east) + np.outer(v, self.north)
-        return np.asarray(np.exp(-2j * np.pi * MICROARCSECOND * turns))
+        return np.asarray(np.exp(2j * np.pi * MICROARCSECOND * turns))
 
     def gaussian(self, fwhm: float) -> Array:
         """A round Gaussian in the centre, 1 Jy in all, shape (pixels ** 2,)."""
@@ -83,7 +85,7 @@ class Grid:
         angle = 2.0 * np.pi / n * (np.outer(self.east, kx) + np.outer(self.north, ky)) / step
         basis = (np.cos(angle) + np.sin(angle)) / n
         varying = (kx != 0) | (ky != 0)
-        return basis[:, varying], np.hypot(kx, ky)[varying].astype(np.float64)
+        return basis[:, varying], np.hypot(kx, ky)[varying]
 
 
 def stacked(numbers: NDArray[Any]) -> Array:

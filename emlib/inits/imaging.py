@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.data.sky import Grid
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_positive
 from emlib.inits.base import Init, Start
 from emlib.models.base import Model
 from emlib.models.imaging.base import ImagingModel
-from emlib.data.sky import Grid
 
 Array = NDArray[np.float64]
 

@@ -10,12 +10,12 @@ from scipy.stats import multivariate_normal
 
 from emlib.algorithms import Stopping, climb, make_algorithm
 from emlib.data import Visibilities
+from emlib.data.sky import Grid
 from emlib.errors import InvalidData
 from emlib.kernels.rotating_chain import posterior as chain_posterior
 from emlib.models.differences import gradient, natural_steps
 from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
 from emlib.models.imaging.base import LARGEST_CORRELATION
-from emlib.data.sky import Grid
 from emlib.models.imaging.measurement import Measurements, complex_gains
 from emlib.models.imaging.polar import polar_basis
 from emlib.models.imaging.video import Motion, best_correlation, best_rotation

@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.data.sky import Grid
 from emlib.data.visibilities import Visibilities
 from emlib.errors import InvalidData, require_count, require_positive
 from emlib.models.base import Model, Step, is_unconstrained
-from emlib.data.sky import Grid
 from emlib.models.imaging.measurement import (
     STEPS,
     Measurements,

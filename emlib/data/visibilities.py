@@ -1,11 +1,6 @@
 """Visibilities: what an interferometer measures of the Fourier transform of an image.
 
-The visibility of the image I on the baseline (u, v) of two stations is
-
-    V(u, v) = sum_k I_k exp(-2 pi i (u x_k + v y_k)),
-
-x towards the east and y towards the north, in radians, u and v in wavelengths (Thompson, Moran and
-Swenson 2017, section 3.1; the sign is that of the EHT's public data).
+``sky`` says which Fourier transform, and which way is east.
 """
 
 from dataclasses import dataclass
@@ -123,8 +118,8 @@ class Visibilities:
         else:
             scan = _whole(scans, (n,), "scans")
         u, v = (np.ascontiguousarray(plane[:, axis]) for axis in (0, 1))
-        ends = (np.ascontiguousarray(pairs[:, end]) for end in (0, 1))
-        return cls(y, sd, u, v, *ends, names, hours, frame, scan)
+        first, second = (np.ascontiguousarray(pairs[:, end]) for end in (0, 1))
+        return cls(y, sd, u, v, first, second, names, hours, frame, scan)
 
     @property
     def n(self) -> int:

@@ -10,8 +10,14 @@ Truth = dict[str, Any]
 """A generator's parameters, named like the fields of the family's record: arrays, or a list of
 arrays where items differ in shape."""
 
-EXTRAS = ("lengths", "covariates", "upper")
+VISIBILITIES = ("stations", "baselines", "uv", "sigmas", "times", "frames", "scans")
+"""Names of the arrays beside the values of visibilities; see ``emlib.data.Visibilities``."""
+
+EXTRAS = ("lengths", "covariates", "upper", *VISIBILITIES)
 """Names of the arrays that a dataset may have beside its values."""
+
+OF_THE_WHOLE = ("lengths", "stations")
+"""Those among them that do not have a line a row."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Dataset:
     extras : dict of str to ndarray
         What else belongs to the rows: ``lengths`` (n_sequences,) of sequences, one after the
         other; ``covariates`` (n, p), which are never hidden; ``upper`` (n, d), the upper ends of
-        censored cells.
+        censored cells; those of ``VISIBILITIES``, whose values are real and imaginary parts.
     """
 
     values: npt.NDArray[np.float64]
@@ -43,7 +49,10 @@ class Dataset:
 
     def head(self, n: int) -> "Dataset":
         """The first ``n`` rows; a sequence that they end in is cut there."""
-        extras = {name: array[:n] for name, array in self.extras.items() if name != "lengths"}
+        extras = {
+            name: array if name in OF_THE_WHOLE else array[:n]
+            for name, array in self.extras.items()
+        }
         if "lengths" in self.extras:
             ends = np.minimum(np.cumsum(self.extras["lengths"]), n)
             sizes = np.diff(ends, prepend=0)

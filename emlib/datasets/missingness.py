@@ -5,7 +5,7 @@ and that is hidden where it falls below a probability that only grows with the r
 nested.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def check_mechanism(
     columns: Sequence[str] | None = None,
     observed: Sequence[int] | None = None,
     n: int | None = None,
-    sequential: bool | None = None,
+    extras: Collection[str] | None = None,
 ) -> Mistakes:
     """Find every mistake in one missingness entry of a configuration, without any data.
 
@@ -43,8 +43,10 @@ def check_mechanism(
         The table's columns. Without both, only what holds for any table is checked.
     observed : sequence of int
         Number of observed cells of each column, where the table has holes of its own.
-    n, sequential : int, bool
-        Number of rows, and whether they are the steps of sequences, where known.
+    n : int, optional
+        Number of rows.
+    extras : collection of str, optional
+        Names of the arrays beside the values, such as ``lengths`` of sequences.
 
     Returns
     -------
@@ -71,8 +73,10 @@ def check_mechanism(
         return mistakes
     names = tuple(columns or ())
     counts = np.asarray(observed if observed is not None else np.ones(len(names)), np.float64)
-    layout = Layout(names, counts, n, sequential)
-    wrong = built.check(layout) if columns is not None else []
+    layout = Layout(names, counts, n, None if extras is None else tuple(extras))
+    wrong = _wrong_data(mechanism, layout)
+    if columns is not None and not wrong:
+        wrong = built.check(layout)
     if wrong:
         return mistakes + wrong
     highest = built.highest_rate(layout)
@@ -90,7 +94,7 @@ def draw_mask(
     values: FloatArray,
     rng: np.random.Generator,
     columns: Sequence[str] | None = None,
-    lengths: Sequence[int] | npt.NDArray[np.int64] | None = None,
+    extras: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> npt.NDArray[np.bool_]:
     """Draw which cells are hidden.
 
@@ -105,8 +109,9 @@ def draw_mask(
         Keyed without the rate, so that the holes of a lower rate are among those of a higher one.
     columns : sequence of str, optional
         Names of the columns, needed where ``settings`` names some of them.
-    lengths : sequence of int, optional
-        Lengths of the sequences whose steps the rows are.
+    extras : mapping of str to ndarray, optional
+        Arrays beside the values: ``lengths`` of the sequences whose steps the rows are, or what
+        visibilities have.
 
     Returns
     -------
@@ -129,15 +134,32 @@ def draw_mask(
         columns=names,
         observed=counts.tolist(),
         n=len(values),
-        sequential=lengths is not None,
+        extras=tuple(extras or ()),
     )
     if mistakes:
         raise InvalidData("; ".join(f"missingness {path}: {text}" for path, text in mistakes))
     if rate == 0:
         return np.zeros(values.shape, dtype=bool)
     built = _build(mechanism, settings)
-    steps = np.asarray([len(values)] if lengths is None else lengths, dtype=np.int64)
-    return built.mask(_finite(values), float(rate), names, rng, steps)
+    return built.mask(_finite(values), float(rate), names, rng, extras or {})
+
+
+def _wrong_data(mechanism: str, layout: Layout) -> Mistakes:
+    """A mechanism for rows on visibilities, or the other way round."""
+    wanted = MECHANISMS[mechanism].data
+    if layout.extras is None or wanted == "any":
+        return []
+    found = "visibilities" if "uv" in layout.extras else "rows"
+    if wanted == found:
+        return []
+    have = [name for name, kind in MECHANISMS.items() if kind.data in (found, "any")]
+    return [
+        (
+            "mechanism",
+            f"{mechanism!r} hides {wanted}, and these are {found}: for them there "
+            f"is {', '.join(have)}",
+        )
+    ]
 
 
 def own_rate(mechanism: str, settings: Mapping[str, Any] | None) -> float | None:

@@ -23,15 +23,18 @@ from emlib.datasets.hmm import (
     MixtureHMMGenerator,
     PoissonHMMGenerator,
 )
+from emlib.datasets.imaging import GaussianImageGenerator, RotatingVideoGenerator
 from emlib.datasets.multivariate_normal import MultivariateNormalGenerator
 from emlib.datasets.naming import Mistakes, unknown_name
 from emlib.datasets.regression_mixture import (
     PoissonRegressionMixtureGenerator,
     RegressionMixtureGenerator,
 )
+from emlib.datasets.settings import check_settings, with_defaults
 from emlib.datasets.state_space import StateSpaceGenerator
 from emlib.datasets.student_mixture import StudentMixtureGenerator
 from emlib.datasets.tables import TABLES, load_table
+from emlib.datasets.uvfile import FILE_SETTINGS, is_paths, load_visibilities
 from emlib.datasets.zero_inflated_poisson import ZeroInflatedPoissonGenerator
 from emlib.errors import ConfigError
 
@@ -57,12 +60,15 @@ GENERATORS: dict[str, Generator] = {
         GroupedMultinomialGenerator(),
         ZeroInflatedPoissonGenerator(),
         MultivariateNormalGenerator(),
+        GaussianImageGenerator(),
+        RotatingVideoGenerator(),
     )
 }
 
 DATASET_KEYS: dict[str, tuple[str, ...]] = {
     "table": (),
     "csv": ("columns", "label", "covariates", "upper", "sequence"),
+    "visibilities": tuple(FILE_SETTINGS),
     "generator": tuple(sorted({key for g in GENERATORS.values() for key in g.schema})),
 }
 """The kinds of dataset, and the other settings that each takes."""
@@ -74,8 +80,9 @@ def check_spec(spec: Mapping[str, Any]) -> Mistakes:
     Parameters
     ----------
     spec : mapping
-        Exactly one of ``{table: name}``, ``{csv: path, columns: [...], label: name, ...}`` and
-        ``{generator: name, ...}`` with the generator's settings.
+        Exactly one of ``{table: name}``, ``{csv: path, columns: [...], label: name, ...}``,
+        ``{visibilities: [path, ...], ...}`` and ``{generator: name, ...}`` with the generator's
+        settings.
 
     Returns
     -------
@@ -104,6 +111,11 @@ def check_spec(spec: Mapping[str, Any]) -> Mistakes:
         if not (isinstance(name, str) and name in TABLES):
             mistakes.append(("table", unknown_name(name, TABLES, "table")))
         return mistakes
+    if kind == "visibilities":
+        given = {key: value for key, value in spec.items() if key in FILE_SETTINGS}
+        if not is_paths(spec[kind]):
+            mistakes.append((kind, f"{spec[kind]!r} is not the path of a file, nor a list of some"))
+        return mistakes + check_settings(given, FILE_SETTINGS, "a 'visibilities' dataset")
     return mistakes + _check_csv(spec)
 
 
@@ -125,14 +137,18 @@ def describe_dataset(spec: Mapping[str, Any]) -> DatasetInfo:
         observed = (table.n,) * table.d
         classes = len(table.classes) or None
         return DatasetInfo(table.n, table.d, table.columns, classes, False, observed)
-    data = _read(spec)
+    data = _loaded(spec)
     n, d = data.values.shape
     classes = None if data.labels is None else int(data.labels.max()) + 1
     counts = tuple(int(count) for count in (~np.isnan(data.values)).sum(axis=0))
     return DatasetInfo(n, d, data.columns, classes, False, counts, tuple(data.extras))
 
 
-def _read(spec: Mapping[str, Any]) -> Dataset:
+def _loaded(spec: Mapping[str, Any]) -> Dataset:
+    if "table" in spec:
+        return load_table(spec["table"])
+    if "visibilities" in spec:
+        return load_visibilities(spec["visibilities"], **with_defaults(spec, FILE_SETTINGS))
     given = {key: spec[key] for key in DATASET_KEYS["csv"] if spec.get(key) is not None}
     return read_csv(spec["csv"], **given)
 
@@ -164,10 +180,8 @@ def draw_dataset(
         If a table cannot be read.
     """
     _require_sound(spec)
-    if "table" in spec:
-        return load_table(spec["table"])
-    if "csv" in spec:
-        return _read(spec)
+    if "generator" not in spec:
+        return _loaded(spec)
     generator = GENERATORS[spec["generator"]]
     if truth is None and parameter_rng is not None:
         truth = generator.draw_truth(spec, parameter_rng)
@@ -186,7 +200,8 @@ def draw_truth(spec: Mapping[str, Any], parameter_rng: np.random.Generator) -> T
 
 def source_files(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the files on disk that a dataset is read from, as its settings write them."""
-    return (spec["csv"],) if "csv" in spec else ()
+    given = next((spec[key] for key in ("csv", "visibilities", "coverage") if spec.get(key)), ())
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 _KINDS = ", ".join(DATASET_KEYS)

@@ -150,7 +150,7 @@ def _check_holes(
                 columns=info.columns,
                 observed=info.observed,
                 n=info.n,
-                sequential="lengths" in info.extras,
+                extras=info.extras,
             )
             for place, text in found:
                 where = place_of(place.split("[")[0])

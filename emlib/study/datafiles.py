@@ -123,7 +123,7 @@ def make_masks(study_dir: Path, dataset: str, missingness: str, block: int) -> P
             values,
             identity.rng(study["seed"], *identity.mask_path(spec, replicate, holes)),
             columns=[str(column) for column in data["columns"]],
-            lengths=extras_of(data, replicate).get("lengths"),
+            extras=extras_of(data, replicate),
         )
         arrays[f"hidden_{replicate}"] = hidden
         observed = (~np.isnan(values)).sum(axis=0)

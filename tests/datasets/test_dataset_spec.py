@@ -19,7 +19,7 @@ from emlib.errors import ConfigError
 @pytest.mark.parametrize(
     ("spec", "path", "message"),
     [
-        ({}, "", "has none of the keys table, csv, generator"),
+        ({}, "", "has none of the keys table, csv, visibilities, generator"),
         ({"table": "iris", "csv": "a.csv"}, "", "has table and csv; exactly one"),
         ({"table": "irs"}, "table", "unknown table 'irs'; did you mean 'iris'?"),
         ({"table": ["iris"]}, "table", "unknown table ['iris']"),
@@ -38,7 +38,7 @@ def test_a_wrong_dataset_is_named(spec, path, message):
 def test_a_misspelt_kind_is_recognised():
     assert (
         "tabel",
-        "unknown key 'tabel'; did you mean 'table'? (allowed: table, csv, generator)",
+        "unknown key 'tabel'; did you mean 'table'? (allowed: table, csv, visibilities, generator)",
     ) in (check_spec({"tabel": "iris"}))
 
 
@@ -66,7 +66,10 @@ def test_a_real_table_has_no_truth_and_only_a_csv_has_a_file():
     assert draw_truth({"table": "iris"}, None) is None
     assert source_files({"table": "iris"}) == ()
     assert source_files({"csv": "own/a.csv"}) == ("own/a.csv",)
-    assert set(DATASET_KEYS) == {"table", "csv", "generator"}
+    assert source_files({"visibilities": ["a.csv", "b.csv"]}) == ("a.csv", "b.csv")
+    assert source_files({"generator": "gaussian_image", "coverage": "a.csv"}) == ("a.csv",)
+    assert source_files({"generator": "gaussian_image"}) == ()
+    assert set(DATASET_KEYS) == {"table", "csv", "visibilities", "generator"}
 
 
 def test_checking_a_config_imports_neither_pandas_nor_scikit_learn():

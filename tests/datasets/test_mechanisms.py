@@ -50,7 +50,9 @@ def hide(case, rate, values, seed=1):
     mechanism, own = CASES[case]
     lengths = [len(values) // 2, len(values) - len(values) // 2]
     rng = np.random.default_rng(seed)
-    return draw_mask(mechanism, own, rate, values, rng, columns=NAMES, lengths=lengths)
+    return draw_mask(
+        mechanism, own, rate, values, rng, columns=NAMES, extras={"lengths": np.array(lengths)}
+    )
 
 
 def probabilities(case, values, rate):
@@ -247,7 +249,14 @@ def test_bursts_are_the_markov_chain_of_every_rate(length):
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_bursts_have_the_mean_length_at_every_rate(rate):
     rng = np.random.default_rng(0)
-    hidden = draw_mask("blocks", {"length": 4}, rate, np.ones((200_000, 1)), rng, lengths=[200_000])
+    hidden = draw_mask(
+        "blocks",
+        {"length": 4},
+        rate,
+        np.ones((200_000, 1)),
+        rng,
+        extras={"lengths": np.array([200_000])},
+    )
     edges = np.diff(np.concatenate([[0], hidden[:, 0], [0]]).astype(int))
     lengths = np.flatnonzero(edges < 0) - np.flatnonzero(edges > 0)
     error = np.sqrt(4 * 3 / len(lengths))  # of the mean of geometric lengths
@@ -257,16 +266,20 @@ def test_bursts_have_the_mean_length_at_every_rate(rate):
 
 def test_a_burst_hides_whole_steps_or_the_steps_of_a_column():
     values, rng = table(n=500), np.random.default_rng
-    whole = draw_mask("blocks", {}, 0.3, values, rng(0), lengths=[500])
+    whole = draw_mask("blocks", {}, 0.3, values, rng(0), extras={"lengths": np.array([500])})
     np.testing.assert_array_equal(whole, whole[:, :1] & np.ones((500, 4), dtype=bool))
-    own = draw_mask("blocks", {"together": False}, 0.3, values, rng(0), lengths=[500])
+    own = draw_mask(
+        "blocks", {"together": False}, 0.3, values, rng(0), extras={"lengths": np.array([500])}
+    )
     assert np.any(own[:, 0] != own[:, 1])
 
 
 def test_bursts_begin_anew_in_each_sequence():
     values, lengths = np.ones((40_000, 1)), np.full(20_000, 2)
     rng = np.random.default_rng(1)
-    hidden = draw_mask("blocks", {"length": 100}, 0.3, values, rng, lengths=lengths)[:, 0]
+    hidden = draw_mask(
+        "blocks", {"length": 100}, 0.3, values, rng, extras={"lengths": np.array(lengths)}
+    )[:, 0]
     ends, begins = hidden[1:-1:2], hidden[2::2]
     assert np.corrcoef(ends, begins)[0, 1] == pytest.approx(0, abs=4 / np.sqrt(20_000))
 
@@ -375,6 +388,6 @@ def test_what_is_impossible_is_named_with_its_place(mechanism, own, rate, path, 
 
 
 def test_bursts_need_sequences():
-    assert "needs sequences" in check_mechanism("blocks", {}, 0.1, d=2, sequential=False)[0][1]
+    assert "needs sequences" in check_mechanism("blocks", {}, 0.1, d=2, extras=())[0][1]
     with pytest.raises(InvalidData, match="needs sequences"):
         draw_mask("blocks", {}, 0.1, table(), np.random.default_rng(0))

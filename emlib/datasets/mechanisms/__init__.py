@@ -8,6 +8,12 @@ from emlib.datasets.mechanisms.ampute import Ampute
 from emlib.datasets.mechanisms.base import Layout, Mechanism
 from emlib.datasets.mechanisms.bursts import Bursts
 from emlib.datasets.mechanisms.dropout import Monotone
+from emlib.datasets.mechanisms.dropped import (
+    DroppedBaselines,
+    DroppedScans,
+    DroppedStations,
+    DroppedVisibilities,
+)
 from emlib.datasets.mechanisms.logistic import AtRandom, NotAtRandom
 from emlib.datasets.mechanisms.maskfile import MaskFile
 from emlib.datasets.mechanisms.plain import CompletelyAtRandom, Nothing, WholeRows
@@ -24,6 +30,10 @@ MECHANISMS: dict[str, type[Mechanism]] = {
     "monotone": Monotone,
     "ampute": Ampute,
     "file": MaskFile,
+    "dropped_visibilities": DroppedVisibilities,
+    "dropped_baselines": DroppedBaselines,
+    "dropped_stations": DroppedStations,
+    "dropped_scans": DroppedScans,
 }
 
 __all__ = ["MECHANISMS", "AtRandom", "Layout", "Mechanism", "NotAtRandom"]

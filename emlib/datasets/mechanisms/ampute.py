@@ -152,7 +152,7 @@ class Ampute(Mechanism):
         rate: float,
         columns: Sequence[str],
         rng: np.random.Generator,
-        lengths: npt.NDArray[np.int64],
+        extras: Mapping[str, npt.NDArray[Any]],
     ) -> BoolArray:
         bounds = np.cumsum(self._shares(columns))[:-1]
         candidate = np.searchsorted(bounds, rng.random(len(values)), side="right")

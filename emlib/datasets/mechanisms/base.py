@@ -38,14 +38,14 @@ class Layout:
         Number of observed cells of each, or shares of one where the rows are not known yet.
     n : int or None
         Number of rows, where known.
-    sequential : bool or None
-        Whether rows are the steps of sequences; None where that is not known.
+    extras : tuple of str or None
+        Names of the arrays beside the values; None where they are not known.
     """
 
     columns: tuple[str, ...]
     observed: FloatArray
     n: int | None = None
-    sequential: bool | None = None
+    extras: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class Mechanism(ABC):
     """Whether a row's cells share one uniform number; otherwise each cell has its own."""
     rated: ClassVar[bool] = True
     """Whether the config says the rate."""
+    data: ClassVar[str] = "rows"
+    """What it hides: cells of ``rows``, ``visibilities``, or ``any``."""
     schema: ClassVar[Mapping[str, Setting]] = {}
     """What each setting accepts."""
 
@@ -91,9 +93,9 @@ class Mechanism(ABC):
         rate: float,
         columns: Sequence[str],
         rng: np.random.Generator,
-        lengths: npt.NDArray[np.int64],
+        extras: Mapping[str, npt.NDArray[Any]],
     ) -> BoolArray:
-        """Draw the (n, d) cells that are hidden; ``lengths`` are those of the sequences."""
+        """Draw the (n, d) cells that are hidden; ``extras`` are the arrays beside the values."""
         uniforms = rng.random((len(values), 1) if self.by_row else values.shape)
         return np.asarray(uniforms < self.probabilities(values, rate, columns))
 

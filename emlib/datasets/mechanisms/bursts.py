@@ -6,7 +6,7 @@ Technical Journal 39, 1253-1265, in its stationary state.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class Bursts(Mechanism):
     together: bool = True
 
     def check(self, layout: Layout) -> Mistakes:
-        if layout.sequential is False:
+        if layout.extras is not None and "lengths" not in layout.extras:
             return [("mechanism", "'blocks' needs sequences, and the rows of this table are none")]
         return []
 
@@ -60,11 +60,12 @@ class Bursts(Mechanism):
         rate: float,
         columns: Sequence[str],
         rng: np.random.Generator,
-        lengths: npt.NDArray[np.int64],
+        extras: Mapping[str, npt.NDArray[Any]],
     ) -> BoolArray:
         n, d = values.shape
         uniforms = rng.random((n, 1 if self.together else d))
         first = np.zeros(n, dtype=bool)
+        lengths = extras.get("lengths", np.array([n]))
         first[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
         onset = np.column_stack(
             [burst_thresholds(column, first, self.length) for column in uniforms.T]

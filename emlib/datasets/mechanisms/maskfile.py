@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ class MaskFile(Mechanism):
         file with ``hidden`` (n, d) of bool, and ``columns`` (d,) if not in the dataset's order.
     """
 
+    data: ClassVar[str] = "any"
     limit: ClassVar[str] = "has the rate of its file"
     rated: ClassVar[bool] = False
     schema: ClassVar[Mapping[str, Setting]] = {
@@ -88,7 +89,7 @@ class MaskFile(Mechanism):
         rate: float,
         columns: Sequence[str],
         rng: np.random.Generator,
-        lengths: npt.NDArray[np.int64],
+        extras: Mapping[str, npt.NDArray[Any]],
     ) -> BoolArray:
         return self.probabilities(values, rate, columns) > 0
 

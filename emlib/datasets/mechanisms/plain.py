@@ -21,6 +21,7 @@ from emlib.datasets.settings import Setting
 class Nothing(Mechanism):
     """``none``: no cell is hidden; its only rate is 0."""
 
+    data: ClassVar[str] = "any"
     limit: ClassVar[str] = "hides nothing"
     rated: ClassVar[bool] = False
 

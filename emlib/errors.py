@@ -1,7 +1,7 @@
 """Errors that a user can act on: what was found, what is allowed, and where."""
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 
@@ -39,5 +39,5 @@ def require_positive(name: str, value: Any) -> None:
     ------
     ValueError
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{name}: {value!r} is not a positive number")

@@ -193,7 +193,7 @@ class RotatingVideo(ImageEstimator):
     static_ : ndarray of shape (pixels, pixels)
         Posterior mean of the part that does not move, the mean image included.
     rotation_ : ndarray of shape ()
-        Degrees a frame, positive from north to east.
+        Degrees a frame, positive from east to north.
     correlation_ : ndarray of shape ()
         Of successive frames, once rotated; at most 1 - 1e-6.
     static_variance_, moving_variance_ : ndarray of shape ()

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.data.sky import Grid
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_positive
 from emlib.inits.base import Init, Start
 from emlib.models.base import Model
 from emlib.models.imaging.base import ImagingModel
-from emlib.models.imaging.grid import Grid
 
 Array = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ class Motion(Init):
     Parameters
     ----------
     lowest, highest : float
-        Degrees a frame, from north to east; the same number twice is that rotation.
+        Degrees a frame, from east to north; the same number twice is that rotation.
     """
 
     name: ClassVar[str] = "motion"
@@ -173,7 +173,7 @@ class Double(Shape):
     separation, fwhm : float
         Microarcseconds.
     angle : float
-        Of their axis, degrees from north to east.
+        Of their axis, degrees from east to north.
     """
 
     name: ClassVar[str] = "double"
@@ -187,8 +187,8 @@ class Double(Shape):
         require_positive("fwhm", self.fwhm)
 
     def image(self, grid: Grid, data: Visibilities) -> Array:
-        east = 0.5 * self.separation * np.sin(np.deg2rad(self.angle))
-        north = 0.5 * self.separation * np.cos(np.deg2rad(self.angle))
+        east = 0.5 * self.separation * np.cos(np.deg2rad(self.angle))
+        north = 0.5 * self.separation * np.sin(np.deg2rad(self.angle))
         scale = -4.0 * np.log(2.0) / self.fwhm**2
         there = (grid.east - east) ** 2 + (grid.north - north) ** 2
         opposite = (grid.east + east) ** 2 + (grid.north + north) ** 2

@@ -10,12 +10,12 @@ from scipy.stats import multivariate_normal
 
 from emlib.algorithms import Stopping, climb, make_algorithm
 from emlib.data import Visibilities
+from emlib.data.sky import Grid
 from emlib.errors import InvalidData
 from emlib.kernels.rotating_chain import posterior as chain_posterior
 from emlib.models.differences import gradient, natural_steps
 from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
 from emlib.models.imaging.base import LARGEST_CORRELATION
-from emlib.models.imaging.grid import Grid
 from emlib.models.imaging.measurement import Measurements, complex_gains
 from emlib.models.imaging.polar import polar_basis
 from emlib.models.imaging.video import Motion, best_correlation, best_rotation
@@ -279,12 +279,12 @@ def test_the_polar_basis_has_the_covariance_of_the_field():
 
 
 def test_a_rotation_of_states_rotates_their_image():
-    """By a right angle, which turns the pixels into each other: north goes to east."""
+    """By a right angle, which turns the pixels into each other: east goes to north."""
     model = RotatingVideoModel(pixels=12, n_states=30)
     states = np.random.default_rng(0).normal(size=len(model.basis.order))
     image = (model.basis.images @ states).reshape(12, 12)
     turned = (model.turned(model.basis.images, np.asarray(90.0)) @ states).reshape(12, 12)
-    assert turned == pytest.approx(np.rot90(image), abs=1e-12 * np.abs(image).max())
+    assert turned == pytest.approx(np.rot90(image, -1), abs=1e-12 * np.abs(image).max())
 
 
 @settings(max_examples=60, deadline=None)

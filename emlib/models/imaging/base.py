@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.data.sky import Grid
 from emlib.data.visibilities import Visibilities
 from emlib.errors import InvalidData, require_count, require_positive
 from emlib.models.base import Model, Step, is_unconstrained
-from emlib.models.imaging.grid import Grid
 from emlib.models.imaging.measurement import (
     STEPS,
     Measurements,
@@ -169,7 +169,8 @@ class ImagingModel(Model):
         }
 
     def start_from_image(self: Self, data: Visibilities, image: Array) -> Any:
-        """A start whose gains were fitted to this image, and the rest to the data so calibrated.
+        """A start whose gains, if there are any, were fitted to this image, and the rest to the
+        data so calibrated.
 
         Parameters
         ----------
@@ -177,6 +178,8 @@ class ImagingModel(Model):
         image : ndarray of shape (pixels ** 2,)
             Of any flux.
         """
+        if not self.gains:
+            return self.start(data, np.ones((data.n, 1)))
         seen = data.observed
         mean = self.grid.fourier(data.u[seen], data.v[seen]) @ image
         known = Measurements.of(data, mean)

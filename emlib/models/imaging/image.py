@@ -14,11 +14,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.data.sky import stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Posteriors
 from emlib.models.imaging.base import ImagingModel, kept
-from emlib.models.imaging.grid import stacked
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,

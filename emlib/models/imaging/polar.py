@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.models.imaging.grid import FWHM, Grid
+from emlib.data.sky import FWHM, Grid
 
 Array = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def polar_basis(grid: Grid, fwhm: float, length: float, n_states: int) -> PolarB
     values, vectors = np.linalg.eigh(roots[:, None] * spectrum * roots)
     values, vectors = values[:, ::-1], vectors[:, :, ::-1]
 
-    radius, angle = np.hypot(grid.east, grid.north), np.arctan2(grid.east, grid.north)
+    radius, angle = np.hypot(grid.east, grid.north), np.arctan2(grid.north, grid.east)
     distinct, place = np.unique(np.round(radius, 9), return_inverse=True)
     towards = _angular_spectrum(distinct, nodes, fwhm, length)
     images: list[Array] = []

@@ -43,7 +43,7 @@ class RotatingVideoParams:
     correlation : ndarray of shape ()
         From frame to frame, once rotated; from 0 to ``LARGEST_CORRELATION``.
     rotation : ndarray of shape ()
-        Degrees a frame, from north to east.
+        Degrees a frame, from east to north.
     flux, noise_scale, noise_weights, gain_amplitudes, gain_phases : ndarray
         See ``GaussianImageParams``.
     """

@@ -259,6 +259,11 @@ class GaussianImageModel(ImagingModel):
         shape = self.pixels, self.pixels
         return mean.reshape(shape), np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
 
+    def pictures(self, params: GaussianImageParams, data: Visibilities) -> tuple[Array, Array]:
+        """``image`` as a video of one frame."""
+        mean, deviation = self.image(params, data)
+        return mean[None], deviation[None]
+
     def drawn_image(
         self, params: GaussianImageParams, data: Visibilities, rng: np.random.Generator
     ) -> NDArray[np.complex128]:

@@ -398,6 +398,11 @@ class RotatingVideoModel(ImagingModel):
         shape = self.pixels, self.pixels
         return means.reshape(-1, *shape), deviations.reshape(-1, *shape), static.reshape(shape)
 
+    def pictures(self, params: RotatingVideoParams, data: Visibilities) -> tuple[Array, Array]:
+        """The frames of ``video`` and their deviations."""
+        frames, deviations, _ = self.video(params, data)
+        return frames, deviations
+
     def drawn_image(
         self, params: RotatingVideoParams, data: Visibilities, rng: np.random.Generator
     ) -> NDArray[np.complex128]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from emlib.estimators.gaussian_mixture import GaussianMixture
     from emlib.estimators.grouped_multinomial import GroupedMultinomial
     from emlib.estimators.hmm import CategoricalHMM, GaussianHMM, MixtureHMM, PoissonHMM
+    from emlib.estimators.imaging import GaussianImage, RotatingVideo
     from emlib.estimators.latent_class import LatentClass
     from emlib.estimators.multivariate_normal import MultivariateNormal
     from emlib.estimators.poisson_mixture import PoissonMixture
@@ -32,6 +33,7 @@ _PUBLIC = {
     "CensoredNormal": "emlib.estimators.censored_normal",
     "FactorAnalysis": "emlib.estimators.factor_analysis",
     "GaussianHMM": "emlib.estimators.hmm",
+    "GaussianImage": "emlib.estimators.imaging",
     "GaussianMixture": "emlib.estimators.gaussian_mixture",
     "GroupedMultinomial": "emlib.estimators.grouped_multinomial",
     "LatentClass": "emlib.estimators.latent_class",
@@ -42,6 +44,7 @@ _PUBLIC = {
     "PoissonHMM": "emlib.estimators.hmm",
     "PoissonMixture": "emlib.estimators.poisson_mixture",
     "RegressionMixture": "emlib.estimators.regression_mixture",
+    "RotatingVideo": "emlib.estimators.imaging",
     "StudentMixture": "emlib.estimators.student_mixture",
     "ZeroInflatedPoisson": "emlib.estimators.zero_inflated_poisson",
     "fit_distributed": "emlib.distributed.fit",
@@ -54,6 +57,7 @@ __all__ = [
     "CensoredNormal",
     "FactorAnalysis",
     "GaussianHMM",
+    "GaussianImage",
     "GaussianMixture",
     "GroupedMultinomial",
     "LatentClass",
@@ -64,6 +68,7 @@ __all__ = [
     "PoissonHMM",
     "PoissonMixture",
     "RegressionMixture",
+    "RotatingVideo",
     "StudentMixture",
     "ZeroInflatedPoisson",
     "__version__",

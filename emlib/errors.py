@@ -1,5 +1,6 @@
 """Errors that a user can act on: what was found, what is allowed, and where."""
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -29,3 +30,14 @@ def require_count(name: str, value: Any) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name}: {value!r} is not a positive integer")
+
+
+def require_positive(name: str, value: Any) -> None:
+    """Refuse what is not a positive number.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"{name}: {value!r} is not a positive number")

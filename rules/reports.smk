@@ -32,6 +32,10 @@ TABLES = (
     "replicates",
     "hits",
 )
+PICTURES = []
+if STUDY.jobs["images"]:  # a study of images has figures of its own
+    FIGURES += ("uv_coverage", "images", "image_deviations", "video_frames", "spot_angle", "quality")
+    PICTURES = [f"{ROOT}/tables/pictures.npz"]
 
 
 rule tables:
@@ -39,6 +43,7 @@ rule tables:
         STUDY.block_files(),
     output:
         expand(f"{ROOT}/tables/{{name}}.parquet", name=TABLES),
+        PICTURES,
     log:
         f"{ROOT}/logs/tables.log",
     conda:

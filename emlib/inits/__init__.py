@@ -10,6 +10,7 @@ from emlib.inits.combinators import CEM, SEM, Combinator, Perturb, Uniform
 from emlib.inits.factors import PCA
 from emlib.inits.given import Given, Truth
 from emlib.inits.hierarchical import Hierarchical
+from emlib.inits.imaging import Dirty, Disk, Double, Flat, GaussianShape, Motion, PowerLaw
 from emlib.inits.quantile import Quantile
 from emlib.inits.races import BestOf, ShortEM, SuccessiveHalving
 from emlib.inits.random import Random, RandomPosterior
@@ -48,6 +49,13 @@ INITS: dict[str, type[Init]] = {
         SpectralMoments,
         PCA,
         Subspace,
+        PowerLaw,
+        Flat,
+        Motion,
+        GaussianShape,
+        Disk,
+        Double,
+        Dirty,
         Truth,
     )
 }

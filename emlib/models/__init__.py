@@ -15,6 +15,7 @@ from emlib.models.hmm import (
     MixtureHMMModel,
     PoissonHMMModel,
 )
+from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
 from emlib.models.latent_class import LatentClassModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
 from emlib.models.poisson_mixture import PoissonMixtureModel
@@ -45,6 +46,8 @@ FAMILIES: dict[str, type[Model]] = {
         MixtureOfFactorAnalyzersModel,
         RegressionMixtureModel,
         PoissonRegressionMixtureModel,
+        GaussianImageModel,
+        RotatingVideoModel,
     )
 }
 

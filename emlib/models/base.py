@@ -23,6 +23,9 @@ TRAITS = {
     "factors": "latent factors",
     "order": "time steps in their order",
     "symbols": "steps that show one of a few symbols",
+    "image": "a latent image of the sky",
+    "bands": "a variance for each band of frequency",
+    "motion": "a rotation from frame to frame",
     "hard": "a hard posterior of its latent classes",
     "sampled": "a posterior of its latent classes to draw from",
 }
@@ -32,7 +35,8 @@ TRAITS = {
 SHARES = frozenset({"weights", "startprob", "transmat", "emissionprob"})
 NOT_NEGATIVE = SHARES | {
     "probabilities", "theta", "inflation", "rates", "scales", "dofs", "noise_variance",
-    "noise_variances",
+    "noise_variances", "band_variances", "static_variance", "moving_variance", "noise_scale",
+    "noise_weights", "gain_amplitudes",
 }  # fmt: skip
 """Parameters, by their names in the records, that are probabilities or sizes."""
 

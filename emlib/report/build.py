@@ -12,8 +12,11 @@ from emlib.errors import StoreError
 from emlib.report.figures import draw_figures
 from emlib.report.load import block_path, rows_of
 from emlib.report.pages import page
+from emlib.report.picture_figures import draw_pictures
+from emlib.report.pictures import has_images, read_pictures
 from emlib.report.schemas import TABLES
 from emlib.report.tables import build_tables, read
+from emlib.report.theme import Look
 from emlib.study import files, grid
 from emlib.study.atomic import write_json, write_text
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
@@ -51,7 +54,11 @@ def build_report(study_dir: Path, partial: bool = False) -> Path:
     study = grid.load_study(paths.root)
     tables = {name: read(paths.root, name) for name in TABLES if name not in NOT_SHOWN}
     figures = draw_figures(tables, study, paths.figures)
-    write_text(paths.report, page(study, tables, figures))
+    pictures = read_pictures(paths.pictures) if has_images(study) else None
+    if pictures is not None:
+        look = Look.of(study, tables["cells"])
+        figures |= draw_pictures(pictures, tables["cells"], look, paths.figures)
+    write_text(paths.report, page(study, tables, figures, pictures))
     blocks = tables["coverage"]
     lacking = blocks[(blocks["missing"] != "") | (blocks["found"] != blocks["planned"])]
     if partial:
@@ -94,6 +101,8 @@ def tables_are_current(paths: StudyPaths) -> bool:
     if plan != read(paths.root, "cells")["cell_id"].tolist():
         return False
     made = min(path.stat().st_mtime_ns for path in tables)
+    if has_images(grid.load_study(paths.root)) and not paths.pictures.is_file():
+        return False
     if paths.study.stat().st_mtime_ns > made:
         return False
     coverage = read(paths.root, "coverage")

@@ -15,6 +15,8 @@ from emlib.report.budgets import BUDGETS
 from emlib.report.cells import STATUSES, budget_of, is_generated
 from emlib.report.headline import headline
 from emlib.report.load import rows_of
+from emlib.report.picture_figures import animations
+from emlib.report.pictures import Pictures
 from emlib.report.provenance import provenance, study_text
 from emlib.report.theme import Look
 from emlib.study.paths import BLOCK_KINDS
@@ -25,6 +27,7 @@ SECTIONS = [
     ("answer", "Answer"),
     ("design", "Design"),
     ("coverage", "Coverage"),
+    ("images", "Images"),
     ("hits", "Hit probability"),
     ("profiles", "Data profiles"),
     ("convergence", "Convergence"),
@@ -38,7 +41,12 @@ SECTIONS = [
 ]
 
 
-def page(study: dict[str, Any], tables: Tables, figures: dict[str, str]) -> str:
+def page(
+    study: dict[str, Any],
+    tables: Tables,
+    figures: dict[str, str],
+    pictures: Pictures | None = None,
+) -> str:
     """The whole report.
 
     Parameters
@@ -49,6 +57,8 @@ def page(study: dict[str, Any], tables: Tables, figures: dict[str, str]) -> str:
         By name, as in ``schemas.TABLES``.
     figures : dict of str
         Inline SVG by figure name; empty where there is nothing to draw.
+    pictures : Pictures, optional
+        Of a study of images.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("emlib.report"),
@@ -60,7 +70,12 @@ def page(study: dict[str, Any], tables: Tables, figures: dict[str, str]) -> str:
     environment.filters |= {"count": fmt.count, "listed": fmt.listed, "whole": fmt.whole}
     safe = {name: Markup(svg) for name, svg in figures.items()}  # drawn here, escaped by vega
     template = environment.get_template("report.html")
-    return template.render(context(study, tables), figures=safe, sections=SECTIONS)
+    sections = [one for one in SECTIONS if one[0] != "images" or pictures is not None]
+    look = Look.of(study, tables["cells"])
+    videos = [] if pictures is None else animations(pictures, tables["cells"], look)
+    return template.render(
+        context(study, tables), figures=safe, sections=sections, images=pictures, videos=videos
+    )
 
 
 def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:

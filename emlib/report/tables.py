@@ -19,6 +19,7 @@ from emlib.report.estimation import correlation_table, estimation_table
 from emlib.report.load import Results, load_results
 from emlib.report.optima import basin_table, find_optima, with_verdicts
 from emlib.report.outcomes import Outcomes, judge
+from emlib.report.pictures import has_images, write_pictures
 from emlib.report.profiles import loss_table, profile_table
 from emlib.report.schemas import TABLES
 from emlib.report.sensitivity import sensitivity_summary, sensitivity_table
@@ -44,7 +45,8 @@ def build_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
     -------
     dict of DataFrame
         By name, as in ``schemas.TABLES``; ``tables/<name>.parquet`` holds the same, and
-        ``tables/<name>.csv`` all but `hits`, which is one row a fit.
+        ``tables/<name>.csv`` all but `hits`, which is one row a fit; where models make images,
+        ``tables/pictures.npz`` has them.
 
     Raises
     ------
@@ -54,7 +56,9 @@ def build_tables(study_dir: Path) -> dict[str, pd.DataFrame]:
     results = load_results(Path(study_dir))
     tables = compute_tables(results)
     for name, frame in tables.items():
-        write(StudyPaths(Path(study_dir)).tables, name, frame)
+        write(results.paths.tables, name, frame)
+    if has_images(results.study):
+        write_pictures(results, tables)
     return tables
 
 

@@ -155,6 +155,8 @@ def _sound(start: Any, model: Any, data: Any) -> Iterator[str]:
 def _indifferent(init: Init, case: Problem, start: Start) -> Iterator[str]:
     """Order of the units, and weights as copies."""
     n = len(case.view().unit_weights)
+    if n == 1:  # an image
+        return
     source = draws(0, "contract", "order")
     weights = source.integers(0, 3, n)
     weights[0] = max(weights[0], 1)
@@ -184,7 +186,8 @@ def _indifferent(init: Init, case: Problem, start: Start) -> Iterator[str]:
 def _tiny(init: Init, family: str) -> Iterator[str]:
     """One, two, three units: a start, or one of two errors."""
     case = problem(family, holes=False, n_sequences=3, length=3, **sizes_of(init))
-    for n in (1, 2, 3):
+    units = len(case.view().unit_weights)
+    for n in (1, 2, 3) if units > 1 else ():
         data = case.view(np.arange(n))
         try:
             model = case.model(data)

@@ -58,6 +58,11 @@ class StudyPaths:
         return self.root / "report.html"
 
     @property
+    def pictures(self) -> Path:
+        """Images of the report, where the study's models make some."""
+        return self.tables / "pictures.npz"
+
+    @property
     def complete(self) -> Path:
         """Present only when nothing is missing."""
         return self.root / "complete.json"

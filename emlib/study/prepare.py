@@ -141,8 +141,8 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
     dict
         ``kernels`` (family -> fingerprint), ``data`` and ``masks`` (path -> digest), ``drawing``
         (dataset -> fingerprint), ``blocks`` (path -> family, fingerprint, fits, lost), ``report``
-        and ``mirror`` (digests), ``strict``; and ``limits``, which decide nothing: what a cluster
-        is asked for a block.
+        and ``mirror`` (digests), ``strict``; ``images``, whether the report has some; and
+        ``limits``, which decide nothing: what a cluster is asked for a block.
     """
     blocks = grid.blocks(study, block_size)
     families = sorted({study["models"][block.model]["family"] for block in blocks})
@@ -178,6 +178,11 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
     result["report"] = digest([_report_code(), study_display(study), result["blocks"]])
     result["mirror"] = digest([_tracking_code(), study["tracking"], study["study"]])
     result["strict"] = study["strict"]
+    from emlib.models import FAMILIES
+
+    result["images"] = any(
+        "image" in FAMILIES[spec["family"]].traits for spec in study["models"].values()
+    )
     return result
 
 

@@ -18,6 +18,7 @@ from emlib.study.identity import rng as draws
 SIZES: Mapping[str, Any] = {
     "n": 40, "length": 25, "n_sequences": 2, "d": 3, "n_components": 3, "n_states": 2,
     "n_levels": [2, 3, 4], "n_symbols": 4, "overlap": {"mean": 0.05}, "n_factors": 1,
+    "pixels": 6, "n_frames": 4, "cadence": 120.0,
 }  # fmt: skip
 """Settings of a small problem, where its generator has them."""
 

@@ -77,7 +77,7 @@ class BlockWork:
         self._study = study
         self._block = block
         self._model = study["models"][block.model]
-        self._cases = _cases(StudyPaths(study_dir), self._model, block)
+        self._cases = cases_of(StudyPaths(study_dir), self._model, block)
         self._data_ids = {r: data_identity(case) for r, case in self._cases.items()}
         self._parameters = {r: _parameters(case) for r, case in self._cases.items()}
         self._cells: dict[str, _Shared] = {}
@@ -247,7 +247,14 @@ def data_identity(case: Case) -> str:
     )
 
 
-def _cases(paths: StudyPaths, model: Mapping[str, Any], block: Block) -> dict[int, Case]:
+def cases_of(paths: StudyPaths, model: Mapping[str, Any], block: Block) -> dict[int, Case]:
+    """What the fits of a block see, by replicate.
+
+    Raises
+    ------
+    EmlibError
+        If the block's data or masks are not there, or do not fit together.
+    """
     data_path = paths.data(block.dataset, block.block)
     mask_path = paths.mask(block.dataset, block.missingness, block.block)
     for path in (data_path, mask_path):

@@ -1,0 +1,280 @@
+"""A static image as a Gaussian process, its hyper-parameters learned by EM.
+
+    y = H x + n,   x = flux mu + diag(mu) W s,   s_k ~ N(0, band_variances[band of k]),
+
+where mu is a round Gaussian and W the orthonormal Fourier basis in bands of radial frequency.  The
+marginal law of the data is normal with covariance S = noise + sum_b band_variances[b] K_b, so that
+an iteration costs the cube of the number of visibilities, whatever the number of pixels.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emlib.data.sky import stacked
+from emlib.data.visibilities import Visibilities
+from emlib.errors import require_count
+from emlib.models.base import Degenerate, Posteriors
+from emlib.models.imaging.base import ImagingModel, kept
+from emlib.models.imaging.measurement import (
+    Measurements,
+    SignalStats,
+    calibrated,
+    measurement_q,
+)
+from emlib.models.posterior import EXACT, Posterior
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianImageParams:
+    """Parameters of an image.
+
+    Attributes
+    ----------
+    band_variances : ndarray of shape (n_bands,)
+        Of the coefficients s, from low to high frequency.
+    flux : ndarray of shape ()
+        Of the mean image, Jy.
+    noise_scale : ndarray of shape ()
+        Noise variance in units of the thermal one.
+    noise_weights : ndarray of shape (n observed,)
+        Precision of each visibility in units of the others'; empty where noise is Gaussian.
+    gain_amplitudes, gain_phases : ndarray of shape (n_gains,)
+        One a station and scan, in the order of scans, then stations; phases in radians.  Empty
+        where no gains are estimated.
+    """
+
+    band_variances: Array
+    flux: Array
+    noise_scale: Array
+    noise_weights: Array
+    gain_amplitudes: Array
+    gain_phases: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What the data's (u, v) and the grid decide.
+
+    Attributes
+    ----------
+    loadings : ndarray of shape (2 n, k)
+        From s to real and imaginary parts of the observed visibilities.
+    kernels : ndarray of shape (n_bands, 2 n, 2 n)
+        Of each band, loadings times their transpose.
+    """
+
+    measurements: Measurements
+    loadings: Array
+    kernels: Array
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianImageStats(SignalStats):
+    """And E of the mean square of each band's coefficients, shape (n_bands,)."""
+
+    band_squares: Array = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Marginal:
+    """The marginal law of the calibrated data."""
+
+    variances: Array
+    inverse: Array
+    weighted: Array
+    loglik: float
+    magnitude: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianImageModel(ImagingModel):
+    """A static image.
+
+    Parameters
+    ----------
+    n_bands : int
+        Bands of radial frequency, equally wide in its logarithm.
+    others
+        See ``ImagingModel``.
+    """
+
+    family: ClassVar[str] = "gaussian_image"
+    traits: ClassVar[frozenset[str]] = frozenset({"image", "bands"})
+    search: ClassVar[tuple[str, ...]] = ("power_law", "flat", "random")
+    record: ClassVar[type] = GaussianImageParams
+
+    n_bands: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_count("n_bands", self.n_bands)
+
+    @cached_property
+    def bands(self) -> NDArray[np.int64]:
+        """The band of each coefficient, shape (pixels ** 2 - 1,)."""
+        frequency = self._waves[1]
+        edges = np.geomspace(1.0, frequency.max(), self.n_bands + 1)[1:-1]
+        number = np.searchsorted(edges, frequency, side="right")
+        return np.asarray(np.unique(number, return_inverse=True)[1])
+
+    @cached_property
+    def centres(self) -> Array:
+        """Mean radial frequency of each band, periods per field of view."""
+        return np.bincount(self.bands, self._waves[1]) / np.bincount(self.bands)
+
+    @cached_property
+    def _waves(self) -> tuple[Array, Array]:
+        return self.grid.waves()
+
+    @cached_property
+    def _atoms(self) -> Array:
+        """From coefficients to pixels, shape (pixels ** 2, k)."""
+        return self.mean_image[:, None] * self._waves[0]
+
+    def design(self, data: Visibilities) -> Design:
+        def make() -> Design:
+            seen = data.observed
+            fourier = self.grid.fourier(data.u[seen], data.v[seen])
+            loadings = stacked(fourier @ self._atoms)
+            kernels = np.stack([
+                loadings[:, self.bands == band] @ loadings[:, self.bands == band].T
+                for band in range(len(self.centres))
+            ])  # fmt: skip
+            measurements = Measurements.of(data, fourier @ self.mean_image)
+            return Design(measurements, loadings, kernels)
+
+        key = (self.pixels, self.field_of_view, self.prior_fwhm, self.n_bands)
+        design: Design = kept(data, key, make)
+        return design
+
+    def marginal(self, params: GaussianImageParams, design: Design) -> Marginal:
+        """The law of the calibrated data, and their density.
+
+        Raises
+        ------
+        Degenerate
+            If their covariance is singular.
+        """
+        from scipy.linalg.lapack import dpotrf, dpotri
+
+        deviations, noise, log_jacobian = calibrated(params, design.measurements)
+        y, variances = stacked(deviations), np.tile(noise, 2)
+        covariance = np.tensordot(params.band_variances, design.kernels, 1)
+        covariance.flat[:: len(y) + 1] += variances
+        factor, wrong = dpotrf(covariance, lower=1)
+        if wrong:
+            raise Degenerate("the covariance of the visibilities is singular")
+        log_det = 2.0 * np.log(np.diagonal(factor)).sum()
+        inverse = dpotri(factor, lower=1)[0]
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        weighted = inverse @ y
+        square = float(y @ weighted)
+        constant = len(y) * np.log(2.0 * np.pi)
+        loglik = -0.5 * (constant + log_det + square) + log_jacobian
+        magnitude = 0.5 * (constant + np.abs(np.log(variances)).sum() + square) + abs(log_jacobian)
+        return Marginal(variances, inverse, weighted, loglik, magnitude)
+
+    def e_step(
+        self, params: GaussianImageParams, data: Visibilities, posterior: Posterior = EXACT
+    ) -> GaussianImageStats:
+        """Moments of s by band, and of its visibilities, from the inverse of S alone."""
+        self._refuse(posterior)
+        design = self.design(data)
+        law = self.marginal(params, design)
+        n = len(design.measurements.values)
+        deviations = stacked(calibrated(params, design.measurements)[0])
+        signal = deviations - law.variances * law.weighted
+        spread = law.variances - law.variances**2 * np.diagonal(law.inverse)
+        fitted = np.einsum("bij,i,j->b", design.kernels, law.weighted, law.weighted, optimize=True)
+        lost = np.tensordot(design.kernels, law.inverse, 2)
+        sizes = np.bincount(self.bands)
+        variances = params.band_variances
+        squares = variances + variances**2 * (fitted - lost) / sizes
+        return GaussianImageStats(
+            design.measurements, signal[:n] + 1j * signal[n:], spread[:n] + spread[n:],
+            law.loglik, law.magnitude, squares,
+        )  # fmt: skip
+
+    def m_step(
+        self,
+        stats: GaussianImageStats,
+        params: GaussianImageParams,
+        free: frozenset[str] | None = None,
+    ) -> GaussianImageParams:
+        """Each band's variance is the mean expected square; the measurement's steps beside it."""
+        params, free = self.measured(stats, params, free)
+        if "band_variances" in free:
+            params = replace(params, band_variances=np.maximum(stats.band_squares, 0.0))
+        return params
+
+    def q(self, stats: GaussianImageStats, params: GaussianImageParams) -> float:
+        variances, sizes = params.band_variances, np.bincount(self.bands)
+        prior = sizes * (np.log(2.0 * np.pi * variances) + stats.band_squares / variances)
+        return measurement_q(stats, params) - 0.5 * float(prior.sum())
+
+    def start(self, data: Visibilities, responsibilities: Array) -> GaussianImageParams:
+        """The start of ``power_law``; an image has no classes."""
+        return self.power_law_start(data, 2.0)
+
+    def power_law_start(self, data: Visibilities, exponent: float) -> GaussianImageParams:
+        """Variances that fall with this power of the frequency.
+
+        Flux and the size of the variances match the visibilities' amplitudes, whose phases may be
+        the stations' own.
+        """
+        return self.scaled_start(data, self.centres**-exponent)
+
+    def random_start(self, data: Visibilities, rng: np.random.Generator) -> GaussianImageParams:
+        """A random power law between 0 and 4, each band's variance times exp(N(0, 1))."""
+        noise = np.exp(rng.standard_normal(len(self.centres)))
+        return self.scaled_start(data, self.centres ** -rng.uniform(0.0, 4.0) * noise)
+
+    def scaled_start(self, data: Visibilities, shape: Array) -> GaussianImageParams:
+        """Band variances of this shape, and what else a start needs."""
+        design = self.design(data)
+        seen = design.measurements
+        amplitude, unit = np.abs(seen.values), np.abs(seen.mean)
+        flux = float(amplitude @ unit / (unit @ unit))
+        unexplained = float(((amplitude - flux * unit) ** 2).sum())
+        power = np.trace(np.tensordot(shape, design.kernels, 1))
+        size = max(unexplained, 1e-6 * float(amplitude @ amplitude)) / power
+        return GaussianImageParams(
+            band_variances=size * shape, **self.measurement_start(data, flux)
+        )
+
+    def image(self, params: GaussianImageParams, data: Visibilities) -> tuple[Array, Array]:
+        """Posterior mean and standard deviation of the image, Jy a pixel, each (pixels, pixels)."""
+        design = self.design(data)
+        law = self.marginal(params, design)
+        scaled = self._atoms * params.band_variances[self.bands]
+        gain = scaled @ design.loadings.T
+        mean = params.flux * self.mean_image + gain @ law.weighted
+        variance = (scaled * self._atoms).sum(axis=1) - ((gain @ law.inverse) * gain).sum(axis=1)
+        shape = self.pixels, self.pixels
+        return mean.reshape(shape), np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
+
+    def pictures(self, params: GaussianImageParams, data: Visibilities) -> tuple[Array, Array]:
+        """``image`` as a video of one frame."""
+        mean, deviation = self.image(params, data)
+        return mean[None], deviation[None]
+
+    def drawn_image(
+        self, params: GaussianImageParams, data: Visibilities, rng: np.random.Generator
+    ) -> NDArray[np.complex128]:
+        sizes = np.sqrt(params.band_variances[self.bands])
+        coefficients = sizes * rng.standard_normal(len(sizes))
+        image = params.flux * self.mean_image + self._atoms @ coefficients
+        return np.asarray(self.grid.fourier(data.u, data.v) @ image)
+
+    def posterior(self, params: GaussianImageParams, data: Visibilities) -> Posteriors:
+        """``latent`` is the image, shape (1, pixels ** 2)."""
+        image = self.image(params, data)[0].ravel()
+        clean = self.grid.fourier(data.u, data.v) @ image
+        loglik = np.array([self.marginal(params, self.design(data)).loglik])
+        return Posteriors(loglik, None, self.completed(params, data, clean), image[None])

@@ -1,0 +1,314 @@
+"""Figures of images: the measured part of the Fourier plane, truth and reconstructions, videos."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emlib.report.pictures import Picture, Pictures
+from emlib.report.theme import Look
+from emlib.study.atomic import write_bytes, write_text
+from emlib.study.scores import spot_angles
+
+FIGURES = ("uv_coverage", "images", "image_deviations", "video_frames", "spot_angle", "quality")
+COLOURS = "afmhot"
+STRIP = 6
+"""Frames of a video that stand beside one another."""
+INCHES = 1.5
+GIGA = 1e9
+LEAST_LOSS = 1e-3
+"""Nats: smaller losses are drawn here, on a logarithmic axis."""
+
+
+def draw_pictures(
+    pictures: Pictures, cells: pd.DataFrame, look: Look, folder: Path
+) -> dict[str, str]:
+    """Draw and write all figures of images.
+
+    Parameters
+    ----------
+    pictures : Pictures
+    cells : DataFrame
+        The report's table of cells.
+    look : Look
+    folder : Path
+        Gets ``<name>.svg`` and ``<name>.pdf``.
+
+    Returns
+    -------
+    dict of str
+        SVG text by name; empty where there is nothing to draw.
+    """
+    drawn = {
+        "uv_coverage": _plane(pictures),
+        "images": _grid(pictures, cells, look, "frames"),
+        "image_deviations": _grid(pictures, cells, look, "deviations"),
+        "video_frames": _strips(pictures, cells, look),
+        "spot_angle": _angles(pictures, cells, look),
+        "quality": _quality(pictures, cells, look),
+    }
+    return {name: _written(drawn[name], folder / name) for name in FIGURES}
+
+
+def _new(rows: int, columns: int, width: float = INCHES, height: float = INCHES) -> Any:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    matplotlib.rcParams.update(
+        {
+            "svg.hashsalt": "emlib",
+            "svg.fonttype": "none",
+            "font.size": 8.0,
+            "font.family": "sans-serif",
+        }
+    )
+    size = (width * columns + 1.2, height * rows + 0.7)
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _written(figure: Any, stem: Path) -> str:
+    """SVG and PDF without dates, so that the same study gives the same files."""
+    if figure is None:
+        figure, axes = _new(1, 1, 4.0, 0.4)
+        axes[0, 0].text(0.5, 0.5, "nothing to draw yet", ha="center", color="#666666")
+        axes[0, 0].axis("off")
+        shown = False
+    else:
+        shown = True
+    text, pdf = io.StringIO(), io.BytesIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Producer": None})
+    write_text(stem.with_suffix(".svg"), text.getvalue())
+    write_bytes(stem.with_suffix(".pdf"), pdf.getvalue())
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :] if shown else ""
+
+
+# --- the Fourier plane ---
+
+
+def _plane(pictures: Pictures) -> Any:
+    """Baselines and their conjugates, what is dropped in grey, one panel a missingness."""
+    if not pictures.planes:
+        return None
+    datasets = sorted({dataset for dataset, _ in pictures.planes})
+    holes = list(dict.fromkeys(missingness for _, missingness in pictures.planes))
+    figure, axes = _new(len(datasets), len(holes), 1.7, 1.7)
+    for row, dataset in enumerate(datasets):
+        for column, missingness in enumerate(holes):
+            panel = axes[row, column]
+            if (dataset, missingness) not in pictures.planes:
+                panel.axis("off")
+                continue
+            uv, dropped = pictures.planes[dataset, missingness]
+            for part, colour in ((dropped, "#cccccc"), (~dropped, "#1f4e9c")):
+                u, v = np.concatenate([uv[part], -uv[part]]).T / GIGA
+                panel.plot(u, v, ".", markersize=1.5, color=colour, rasterized=len(uv) > 2000)
+            panel.set_title(f"{dataset}\n{missingness}: {(~dropped).sum()} left", fontsize=7)
+            panel.set_aspect("equal")
+            panel.invert_xaxis()
+    figure.supxlabel("u (east), billions of wavelengths")
+    figure.supylabel("v (north)")
+    return figure
+
+
+# --- images ---
+
+
+def _panels(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[tuple[Any, ...]]:
+    """dataset, model, missingness, {init: picture} of each row of panels, in the plan's order."""
+    drawn = cells[cells["cell_id"].isin(list(pictures.cells))]
+    rows = []
+    for key, group in drawn.groupby(["dataset", "model", "algorithm", "missingness"], sort=False):
+        by_init = {row.init: pictures.cells[row.cell_id] for row in group.itertuples()}
+        rows.append((*key, {init: by_init[init] for init in look.inits if init in by_init}))
+    return rows
+
+
+def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any:
+    """Truth first, then a column an init; a row a setting, one scale of colours a row.
+
+    Videos show the mean over their frames.
+    """
+    rows = _panels(pictures, cells, look)
+    if not rows:
+        return None
+    inits = [init for init in look.inits if any(init in row[-1] for row in rows)]
+    first = what == "frames" and bool(pictures.truths)
+    figure, axes = _new(len(rows), len(inits) + first)
+    for line, (dataset, model, _, missingness, shown) in zip(axes, rows, strict=True):
+        images = {init: getattr(one, what).mean(axis=0) for init, one in shown.items()}
+        panels = dict(zip(inits, line[first:], strict=True))
+        per_area = {
+            init: image / (shown[init].field_of_view / len(image)) ** 2
+            for init, image in images.items()
+        }
+        top = max(image.max() for image in per_area.values())
+        if first:
+            truth = pictures.truths.get(dataset)
+            if truth is None:
+                line[0].axis("off")
+            else:
+                sky = truth.frames.mean(axis=0)
+                sky = sky / (truth.field_of_view / len(sky)) ** 2
+                top = max(top, sky.max())
+                _show(line[0], sky, truth.field_of_view, top, f"truth\n{dataset}")
+        handle = None
+        for init, panel in panels.items():
+            if init not in shown:
+                panel.axis("off")
+                continue
+            view = shown[init].field_of_view
+            handle = _show(panel, per_area[init], view, top, f"{init}\n{model}, {missingness}")
+        bar = figure.colorbar(handle, ax=line.tolist(), shrink=0.8, pad=0.01)
+        bar.ax.tick_params(labelsize=6)
+        bar.formatter.set_powerlimits((-2, 2))
+    figure.supxlabel("relative right ascension (east to the left), microarcseconds")
+    figure.supylabel("relative declination, microarcseconds")
+    return figure
+
+
+def _show(panel: Any, image: Any, view: float, top: float, title: str) -> Any:
+    half = view / 2
+    handle = panel.imshow(
+        image, cmap=COLOURS, vmin=0.0, vmax=top, extent=(half, -half, -half, half),
+        interpolation="nearest",
+    )  # fmt: skip
+    panel.set_title(title, fontsize=6)
+    panel.tick_params(labelsize=5, length=2)
+    return handle
+
+
+# --- videos ---
+
+
+def _strips(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
+    """Some frames of the truth and of every init's video, a line each."""
+    lines: list[tuple[str, Picture, float]] = []
+    for dataset, model, _, missingness, shown in _panels(pictures, cells, look):
+        videos = {init: one for init, one in shown.items() if len(one.frames) > 1}
+        if not videos:
+            continue
+        truth = pictures.truths.get(dataset)
+        top = max(_density(one).max() for one in [*videos.values(), *([truth] if truth else [])])
+        if truth and all(f"truth, {dataset}" != name for name, _, _ in lines):
+            lines.append((f"truth, {dataset}", truth, top))
+        names = {init: f"{init}\n{model}\n{missingness}" for init in videos}
+        lines += [(names[init], one, top) for init, one in videos.items()]
+    if not lines:
+        return None
+    figure, axes = _new(len(lines), STRIP, 1.2, 1.2)
+    for line, (name, one, top) in zip(axes, lines, strict=True):
+        picked = np.linspace(0, len(one.frames) - 1, STRIP).round().astype(int)
+        for panel, t in zip(line, picked.tolist(), strict=True):
+            _show(panel, _density(one)[t], one.field_of_view, top, f"frame {t + 1}")
+        line[0].set_ylabel(name, fontsize=6)
+    figure.supxlabel("relative right ascension (east to the left), microarcseconds")
+    return figure
+
+
+def _density(one: Picture) -> Any:
+    """Frames as flux a square microarcsecond: pixels of truths are smaller."""
+    return one.frames / (one.field_of_view / one.frames.shape[-1]) ** 2
+
+
+def _angles(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
+    """Angle of the moving flux against the frame."""
+    rows = [
+        (dataset, model, missingness, {i: p for i, p in shown.items() if len(p.frames) > 1})
+        for dataset, model, _, missingness, shown in _panels(pictures, cells, look)
+    ]
+    rows = [row for row in rows if row[-1]]
+    if not rows:
+        return None
+    figure, axes = _new(1, len(rows), 2.6, 2.2)
+    for panel, (dataset, model, missingness, shown) in zip(axes[0], rows, strict=True):
+        truth = pictures.truths.get(dataset)
+        if truth is not None and len(truth.frames) > 1:
+            panel.plot(_degrees(truth), color="black", linewidth=2.5, label="truth")
+        for init, one in shown.items():
+            panel.plot(_degrees(one), ".", markersize=3, color=look.colour(init), label=init)
+        panel.set_title(f"{dataset}\n{model}, {missingness}", fontsize=7)
+        panel.set_yticks([-180, -90, 0, 90, 180])
+        panel.legend(fontsize=5)
+    figure.supxlabel("frame")
+    figure.supylabel("angle of the moving flux, degrees from east to north", fontsize=7)
+    return figure
+
+
+def _degrees(one: Picture) -> Any:
+    angles = spot_angles(one.frames)
+    return np.full(len(one.frames), np.nan) if angles is None else np.degrees(angles)
+
+
+def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
+    """Error of the image against the loss of every fit, one panel a setting."""
+    quality = pictures.quality[np.isfinite(pictures.quality["nrmse"])]
+    if quality.empty:
+        return None
+    named = quality.merge(cells[["cell_id", "dataset", "model", "missingness", "init"]])
+    groups = list(named.groupby(["dataset", "model", "missingness"], sort=False))
+    columns = min(len(groups), 4)
+    figure, axes = _new(-(-len(groups) // columns), columns, 2.0, 1.8)
+    for panel in axes.ravel()[len(groups) :]:
+        panel.axis("off")
+    for panel, (key, group) in zip(axes.ravel(), groups, strict=False):
+        for init, rows in group.groupby("init", sort=False):
+            panel.plot(
+                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".", markersize=4,
+                color=look.colour(str(init)), label=str(init),
+            )  # fmt: skip
+        panel.set_xscale("log")
+        panel.set_title("\n".join([str(key[0]), f"{key[1]}, {key[2]}"]), fontsize=7)
+        panel.tick_params(labelsize=6)
+    axes.ravel()[0].legend(fontsize=5)
+    figure.supxlabel("loss, nats (reference minus polished loglik)")
+    figure.supylabel("error of the image (NRMSE)")
+    return figure
+
+
+# --- the animation ---
+
+
+def animations(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[dict[str, Any]]:
+    """Sprites of all videos, one row of frames each, for the page's player.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``frames`` (how many), and ``sprite``, the address of an inline PNG.
+    """
+    shown = []
+    for dataset, model, _, missingness, by_init in _panels(pictures, cells, look):
+        videos = {init: one for init, one in by_init.items() if len(one.frames) > 1}
+        if not videos:
+            continue
+        truth = pictures.truths.get(dataset)
+        every = [*([("truth", truth)] if truth else []), *videos.items()]
+        top = max(_density(one).max() for _, one in every)
+        members = [
+            {"name": name, "frames": len(one.frames), "sprite": _sprite(_density(one) / top)}
+            for name, one in every
+        ]
+        shown.append({"title": f"{dataset}: {model}, {missingness}", "members": members})
+    return shown
+
+
+def _sprite(frames: Any) -> str:
+    """Frames beside one another as an inline PNG, at most 48 pixels along a side each."""
+    from matplotlib import colormaps
+    from matplotlib.image import imsave
+
+    step = max(frames.shape[-1] // 48, 1)
+    n, side = len(frames), frames.shape[-1] // step
+    small = frames[:, : side * step, : side * step].reshape(n, side, step, side, step)
+    sheet = np.concatenate(list(small.mean(axis=(2, 4))), axis=1)
+    out = io.BytesIO()
+    imsave(out, colormaps[COLOURS](np.clip(sheet, 0.0, 1.0)), format="png", metadata={})
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

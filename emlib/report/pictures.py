@@ -1,0 +1,150 @@
+"""Images for the report: what each cell's best start makes of its first replicate's visibilities.
+
+Posterior means and standard deviations are computed once more from the parameters that the study
+keeps, and written beside the tables; the page reads that file alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from emlib.report.load import Results, rows_of
+from emlib.study import files, grid
+from emlib.study.tasks import cases_of
+
+Array = NDArray[np.float64]
+
+QUALITY = ("cell_id", "loss", "nrmse")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One cell's image or video.
+
+    Attributes
+    ----------
+    cell_id : str
+    frames, deviations : ndarray of shape (n_frames, pixels, pixels)
+        Posterior mean and standard deviation, Jy a pixel; one frame of a still image.
+    field_of_view : float
+        Microarcseconds.
+    """
+
+    cell_id: str
+    frames: Array
+    deviations: Array
+    field_of_view: float
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """All that the pages of images show.
+
+    Attributes
+    ----------
+    cells : dict of str to Picture
+        By ``cell_id``.
+    truths : dict of str to Picture
+        By dataset; finer pixels, no deviations.
+    planes : dict of (str, str) to tuple
+        By dataset and missingness: baselines (n, 2) in wavelengths, and which are dropped (n,).
+    quality : DataFrame
+        One row a fit of an image: ``cell_id``, ``loss`` in nats and ``nrmse``.
+    """
+
+    cells: dict[str, Picture]
+    truths: dict[str, Picture]
+    planes: dict[tuple[str, str], tuple[Array, NDArray[np.bool_]]]
+    quality: pd.DataFrame
+
+
+def has_images(study: Mapping[str, Any]) -> bool:
+    """Whether one of the study's models makes images."""
+    return any(_family(spec) for spec in study["models"].values())
+
+
+def write_pictures(results: Results, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write ``tables/pictures.npz``, of the best starts in the table ``replicates``."""
+    paths, study, replicates = results.paths, results.study, tables["replicates"]
+    wanted = {
+        str(row.best_fit): (str(row.cell_id), int(row.replicate)) for row in rows_of(replicates)
+    }
+    arrays: dict[str, NDArray[Any]] = {}
+    for block in grid.planned_blocks(paths.root):
+        if not _family(study["models"][block.model]) or block.first != 0:
+            continue
+        file = paths.block("params", block.dataset, block.missingness, block.model, block.block)
+        if not file.is_file():
+            continue
+        kept = files.read_table(file).to_pylist()
+        here = [row for row in kept if wanted.get(row["fit_id"], ("", -1))[1] == block.first]
+        if not here:
+            continue
+        case = cases_of(paths, study["models"][block.model], block)[block.first]
+        plane = f"plane/{block.dataset}/{block.missingness}"
+        arrays[f"{plane}/uv"] = np.asarray(case.extras["uv"])
+        arrays[f"{plane}/dropped"] = np.isnan(case.values).any(axis=1) | case.hidden.any(axis=1)
+        if case.truth is not None and _truth(case.truth) is not None:
+            arrays[f"truth/{block.dataset}/frames"] = np.float32(_truth(case.truth))
+            arrays[f"truth/{block.dataset}/view"] = np.asarray(case.truth["field_of_view"])
+        around = case.model.start(case.data, np.ones((case.data.n, 1)))
+        for row in here:
+            params = case.model.unpack(np.array(row["final"]), around, "natural")
+            name = f"cell/{wanted[row['fit_id']][0]}"
+            frames, deviations = case.model.pictures(params, case.data)
+            arrays[f"{name}/frames"] = np.float32(frames)
+            arrays[f"{name}/deviations"] = np.float32(deviations)
+            arrays[f"{name}/view"] = np.asarray(case.model.field_of_view)
+    files.save_npz(paths.pictures, arrays | _quality(results, tables["hits"]))
+
+
+def read_pictures(path: Path) -> Pictures:
+    """What ``write_pictures`` wrote."""
+    arrays = files.load_npz(path)
+    cells, truths, planes = {}, {}, {}
+    for kind, *names in _entries(arrays):
+        stem = "/".join([kind, *names])
+        if kind == "plane":
+            planes[names[0], names[1]] = arrays[f"{stem}/uv"], arrays[f"{stem}/dropped"]
+            continue
+        frames = arrays[f"{stem}/frames"].astype(float)
+        deviations = arrays.get(f"{stem}/deviations", np.zeros((0, 0, 0))).astype(float)
+        picture = Picture(names[0], frames, deviations, float(arrays[f"{stem}/view"]))
+        (truths if kind == "truth" else cells)[names[0]] = picture
+    columns = {name: arrays[f"quality/{name}"] for name in QUALITY}
+    return Pictures(cells, truths, planes, pd.DataFrame(columns))
+
+
+def _quality(results: Results, hits: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    fits = results.fits
+    models = [name for name, spec in results.study["models"].items() if _family(spec)]
+    chosen = fits["model"].isin(models).to_numpy()
+    return {
+        "quality/cell_id": fits["cell_id"].astype(str).to_numpy(dtype=np.str_)[chosen],
+        "quality/loss": hits["loss"].to_numpy(float)[chosen],
+        "quality/nrmse": fits["nrmse"].to_numpy(float)[chosen],
+    }
+
+
+def _entries(arrays: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    stems = {tuple(name.split("/")[:-1]) for name in arrays}
+    return iter(sorted(stem for stem in stems if len(stem) > 1))
+
+
+def _truth(truth: Mapping[str, Any]) -> Array | None:
+    if "frames" in truth:
+        return np.asarray(truth["frames"])
+    return np.asarray(truth["image"])[None] if "image" in truth else None
+
+
+def _family(spec: Mapping[str, Any]) -> bool:
+    from emlib.models import FAMILIES
+
+    return "image" in FAMILIES[spec["family"]].traits

@@ -15,6 +15,7 @@ from emlib.errors import ConfigError, EmlibError
 from emlib.study import components
 from emlib.study.component_checks import check_axes
 from emlib.study.mistakes import Mistakes, check_id, unknown
+from emlib.study.permission import NotAllowed
 from emlib.study.plugins import load_plugins
 from emlib.study.yamlfile import parse_yaml, read_yaml
 
@@ -106,7 +107,7 @@ class Config(_Section):
     seed: Annotated[int, Field(ge=0)] = Field(description="The one seed of every draw.")
     plugins: list[str] = Field(
         default_factory=list,
-        description="Python files with inits, models or algorithms of your own.",
+        description="Python files with inits, models or algorithms of your own, allowed before.",
     )
     datasets: Annotated[Axis, Field(min_length=1)] = Field(
         description="Id -> {table: ...}, {csv: ...} or {generator: ...}."
@@ -208,13 +209,20 @@ def load_config(
 
 
 def _load_plugins(files: Any, mistakes: Mistakes) -> None:
-    """Components of one's own must be known before the config is checked against the registries."""
+    """Components of one's own must be known before the config is checked against the registries.
+
+    What is not allowed ends the check: every component of that file would be called unknown.
+    """
+    refused = False
     for i, file in enumerate(files if isinstance(files, list) else []):
         if isinstance(file, str):
             try:
                 load_plugins([file])
             except EmlibError as error:
+                refused = refused or isinstance(error, NotAllowed)
                 mistakes.add(("plugins", i), str(error))
+    if refused:
+        mistakes.raise_if_any()
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:

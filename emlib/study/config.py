@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from emlib.errors import ConfigError, EmlibError
 from emlib.study import components
@@ -18,6 +18,7 @@ from emlib.study.mistakes import Mistakes, check_id, unknown
 from emlib.study.permission import NotAllowed
 from emlib.study.plugins import load_plugins
 from emlib.study.yamlfile import parse_yaml, read_yaml
+from emlib.tracking.location import masked, written_secret
 
 RESERVED = ("README.md", "mlflow.db", "store")
 """Names that ``results/`` uses itself, so that no study may have them."""
@@ -88,11 +89,18 @@ class Reference(_Section):
     ] = 5000.0
 
 
+def _no_secret(uri: str) -> str:
+    if fault := written_secret(uri):
+        raise ValueError(fault)
+    return uri
+
+
 class Tracking(_Section):
     """The mirror into MLflow."""
 
     uri: Annotated[
-        str | None, Field(description="Tracking URI; null: the SQLite file results/mlflow.db.")
+        Annotated[str, AfterValidator(_no_secret)] | None,
+        Field(description="Tracking URI, secrets as $NAME; null: the file results/mlflow.db."),
     ] = None
     runs: Annotated[
         Literal["best", "all", "none"],
@@ -231,7 +239,7 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals:
-            raise ConfigError(f"--config {argument}: expected key=value")
+            raise ConfigError(f"--config {masked(argument)}: expected key=value")
         value, mistakes = parse_yaml(text, f"--config {key.strip()}")
         if mistakes:
             raise ConfigError("\n".join(mistakes))

@@ -20,8 +20,8 @@ from emlib.study.plugins import load_plugins
 from emlib.study.yamlfile import parse_yaml, read_yaml
 from emlib.tracking.location import masked, written_secret
 
-RESERVED = ("README.md", "mlflow.db", "store")
-"""Names that ``results/`` uses itself, so that no study may have them."""
+RESERVED = ("readme.md", "mlflow.db", "mlflow.db.lock", "mlflow-files", "store")
+"""Names that ``results/`` uses itself, so that no study may have them, in whatever case."""
 
 Whole = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -276,16 +276,20 @@ def known_keys(place: list[str | int]) -> list[str]:
 
 
 def _check_names(raw: Mapping[str, Any], mistakes: Mistakes) -> None:
-    """Ids become file names, so only some characters are allowed in them."""
+    """Ids become file names, on some systems without regard to case."""
     study = raw.get("study")
     if isinstance(study, str):
         check_id(("study",), study, mistakes)
-        if study in RESERVED:
+        if study.lower() in RESERVED:
             mistakes.add(("study",), f"{study!r} is a name that results/ uses itself")
     for section in ("datasets", "models", "inits", "algorithms"):
         if isinstance(raw.get(section), Mapping):
+            alike: dict[str, str] = {}
             for key in raw[section]:
                 check_id((section,), key, mistakes)
+                first = alike.setdefault(key.lower(), key)
+                if first != key:
+                    mistakes.add((section, key), f"differs from {first!r} in nothing but case")
 
 
 def _check_references(raw: Mapping[str, Any], mistakes: Mistakes) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from emlib.errors import ConfigError
+from emlib.study.paths import ID
 from emlib.tracking.location import masked
 
 Place = Sequence[str | int]
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 
 _EXPECTED = {
     "int_type": "a whole number",

@@ -77,11 +77,13 @@ def read_plugin(file: str | Path) -> tuple[Path, bytes]:
     """
     try:
         path = Path(file).resolve()
+        if not path.is_file() and path.exists():
+            raise EmlibError(f"{file}: cannot be read (not a file)")
         return path, path.read_bytes()
     except FileNotFoundError:
         raise EmlibError(f"{file}: no such file (relative to {Path.cwd()})") from None
-    except OSError as error:
-        raise EmlibError(f"{file}: cannot be read ({error.strerror})") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or no path at all
+        raise EmlibError(f"{file}: cannot be read ({error})") from None
 
 
 def _record(path: Path, code: bytes) -> Path:

@@ -95,9 +95,19 @@ def replay(fit_id: str, results: Path, plot: str | None) -> None:
 
 
 @main.command()
+@click.argument("files", type=FOLDER, nargs=-1, required=True)
+def allow(files: tuple[Path, ...]) -> None:
+    """Let configs run FILES, named under `plugins:`, until they change."""
+    from emlib.study.permission import allow as allow_plugin
+
+    for file in files:
+        click.echo(f"{allow_plugin(file)}: allowed as it is now")
+
+
+@main.command()
 @click.argument("file", type=FOLDER)
 def check(file: Path) -> None:
-    """Hold the inits in FILE to what every init must keep; exit code 1 if anything is broken."""
+    """Run FILE and hold its inits to what every init must keep; exit code 1 if any is broken."""
     from emlib.study.init_contract import check_file
 
     if not check_file(file):

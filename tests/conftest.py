@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import json
+import os
 import signal
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,9 @@ REFERENCE = HERE.parents[1] / "shared" / "reference"
 # A run in the background may ignore Ctrl-C, and all that it starts with it; some tests send one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests write plugins of their own; those of permission itself take this away.
+os.environ["EMLIB_ALLOW_PLUGINS"] = "1"
 
 # The same examples each time, so that a change is judged by what it changes. Before a release, look
 # further: pytest -n 2 --hypothesis-profile=explore

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def read_csv(
 
 
 def read_fields(path: str | Path) -> tuple[list[str], Lines]:
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe may have no end
+        raise InvalidData(f"{path}: cannot be read (not a file)")
     try:
         with open(path, encoding="utf-8-sig", newline="") as handle:
             reader = csv.reader(handle, strict=True)
@@ -97,6 +100,8 @@ def read_fields(path: str | Path) -> tuple[list[str], Lines]:
         raise InvalidData(f"{path}: is not a CSV file ({error})") from None
     except OSError as error:
         raise InvalidData(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise InvalidData(f"{path!r}: is not a path ({error})") from None
     if not lines:
         raise InvalidData(f"{path}: the file is empty; a header and at least one row are needed")
     header = lines.pop(0)[1]
@@ -116,11 +121,13 @@ def _check_header(path: str | Path, header: list[str]) -> None:
         for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
             if sign in header[0]:
                 raise InvalidData(f"{path}: fields look separated by {name}; commas are needed")
+    known = set()
     for position, name in enumerate(header, start=1):
         if not name:
             raise InvalidData(f"{path}: the header has no name for column {position}")
-        if name in header[: position - 1]:
+        if name in known:
             raise InvalidData(f"{path}: the header names column {name!r} twice")
+        known.add(name)
     if all(_as_number(name) is not None for name in header):
         raise InvalidData(
             f"{path}: the first line holds only numbers ({', '.join(header[:3])}, ...); "

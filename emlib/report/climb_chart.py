@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def write_climb(
     if kind == "svg":
         write_text(path, svg)
     elif kind == "html":
-        title = f"fit {row['fit_id']}"
+        title = escape(f"fit {row['fit_id']}")
         write_text(path, f"<!doctype html><meta charset=utf-8><title>{title}</title>\n{svg}\n")
     else:
         convert = {"pdf": vl_convert.svg_to_pdf, "png": vl_convert.svg_to_png}[kind]

@@ -195,9 +195,14 @@ def _check_missingness(
         mistakes.add([*place, *place_of(path)], text)
     for rate in [] if found else rates(line):
         key = missingness_id({**line, "rate": rate})
-        if key in seen:
-            mistakes.add(place, f"{key!r} is already at missingness[{seen[key]}]; give it an `id:`")
-        seen.setdefault(key, i)
+        if len(key) > 100:
+            mistakes.add(place, f"the id {shown(key)} has {len(key)} characters, of at most 100")
+        same = key.lower()  # some file systems do not tell cases apart
+        if same in seen:
+            mistakes.add(
+                place, f"{key!r} is already at missingness[{seen[same]}]; give it an `id:`"
+            )
+        seen.setdefault(same, i)
 
 
 def place_of(path: str) -> list[str | int]:

@@ -9,17 +9,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from emlib.errors import ConfigError, EmlibError
 from emlib.study import components
 from emlib.study.component_checks import check_axes
 from emlib.study.mistakes import Mistakes, check_id, unknown
+from emlib.study.permission import NotAllowed
 from emlib.study.plugins import load_plugins
 from emlib.study.yamlfile import parse_yaml, read_yaml
+from emlib.tracking.location import masked, written_secret
 
-RESERVED = ("README.md", "mlflow.db", "store")
-"""Names that ``results/`` uses itself, so that no study may have them."""
+RESERVED = ("readme.md", "mlflow.db", "mlflow.db.lock", "mlflow-files", "store")
+"""Names that ``results/`` uses itself, so that no study may have them, in whatever case."""
 
 Whole = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -87,11 +89,18 @@ class Reference(_Section):
     ] = 5000.0
 
 
+def _no_secret(uri: str) -> str:
+    if fault := written_secret(uri):
+        raise ValueError(fault)
+    return uri
+
+
 class Tracking(_Section):
     """The mirror into MLflow."""
 
     uri: Annotated[
-        str | None, Field(description="Tracking URI; null: the SQLite file results/mlflow.db.")
+        Annotated[str, AfterValidator(_no_secret)] | None,
+        Field(description="Tracking URI, secrets as $NAME; null: the file results/mlflow.db."),
     ] = None
     runs: Annotated[
         Literal["best", "all", "none"],
@@ -106,7 +115,7 @@ class Config(_Section):
     seed: Annotated[int, Field(ge=0)] = Field(description="The one seed of every draw.")
     plugins: list[str] = Field(
         default_factory=list,
-        description="Python files with inits, models or algorithms of your own.",
+        description="Python files with inits, models or algorithms of your own, allowed before.",
     )
     datasets: Annotated[Axis, Field(min_length=1)] = Field(
         description="Id -> {table: ...}, {csv: ...} or {generator: ...}."
@@ -208,13 +217,20 @@ def load_config(
 
 
 def _load_plugins(files: Any, mistakes: Mistakes) -> None:
-    """Components of one's own must be known before the config is checked against the registries."""
+    """Components of one's own must be known before the config is checked against the registries.
+
+    What is not allowed ends the check: every component of that file would be called unknown.
+    """
+    refused = False
     for i, file in enumerate(files if isinstance(files, list) else []):
         if isinstance(file, str):
             try:
                 load_plugins([file])
             except EmlibError as error:
+                refused = refused or isinstance(error, NotAllowed)
                 mistakes.add(("plugins", i), str(error))
+    if refused:
+        mistakes.raise_if_any()
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:
@@ -223,7 +239,7 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals:
-            raise ConfigError(f"--config {argument}: expected key=value")
+            raise ConfigError(f"--config {masked(argument)}: expected key=value")
         value, mistakes = parse_yaml(text, f"--config {key.strip()}")
         if mistakes:
             raise ConfigError("\n".join(mistakes))
@@ -260,16 +276,20 @@ def known_keys(place: list[str | int]) -> list[str]:
 
 
 def _check_names(raw: Mapping[str, Any], mistakes: Mistakes) -> None:
-    """Ids become file names, so only some characters are allowed in them."""
+    """Ids become file names, on some systems without regard to case."""
     study = raw.get("study")
     if isinstance(study, str):
         check_id(("study",), study, mistakes)
-        if study in RESERVED:
+        if study.lower() in RESERVED:
             mistakes.add(("study",), f"{study!r} is a name that results/ uses itself")
     for section in ("datasets", "models", "inits", "algorithms"):
         if isinstance(raw.get(section), Mapping):
+            alike: dict[str, str] = {}
             for key in raw[section]:
                 check_id((section,), key, mistakes)
+                first = alike.setdefault(key.lower(), key)
+                if first != key:
+                    mistakes.add((section, key), f"differs from {first!r} in nothing but case")
 
 
 def _check_references(raw: Mapping[str, Any], mistakes: Mistakes) -> None:

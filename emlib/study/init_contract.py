@@ -34,7 +34,7 @@ SHORT = 0.05
 
 def check_file(file: Path) -> bool:
     """Check every init of a plugin, print what is broken, and say whether nothing is."""
-    inits = [own for own in load_plugins([file]) if issubclass(own, Init)]
+    inits = [own for own in load_plugins([file], asked=True) if issubclass(own, Init)]
     if not inits:
         raise EmlibError(f"{file}: defines no class that derives from Init")
     sound = True

@@ -11,14 +11,17 @@ import json
 import struct
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emlib.errors import StoreError
+
 OPENING = b"emlib journal 1\n"
 MARK = b"\xabfit"
 HEADER = struct.Struct("<4sIII")
+LARGEST = 1 << 30  # bytes of a record's JSON
 MEASURED = "timings"  # the part of a record that two computations of it may disagree on
 
 # --- records <-> bytes ----------------------------------------------------------------------------
@@ -31,14 +34,31 @@ def encode(record: Mapping[str, Any]) -> bytes:
 
 
 def decode(content: bytes) -> dict[str, Any]:
-    """What ``encode`` was given."""
-    record: dict[str, Any] = _DECODER.decode(zlib.decompress(content).decode("utf-8"))
-    return record
+    """What ``encode`` was given.
+
+    Raises
+    ------
+    StoreError
+        For bytes that are no record: their checksums were right, so another program wrote them.
+    """
+    return _decoded(content, _DECODER.decode)
 
 
 def decode_plain(content: bytes) -> dict[str, Any]:
     """``decode``, but for arrays, which stay packed: half the work."""
-    record: dict[str, Any] = json.loads(zlib.decompress(content).decode("utf-8"))
+    return _decoded(content, json.loads)
+
+
+def _decoded(content: bytes, parse: Callable[[str], Any]) -> dict[str, Any]:
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(content, LARGEST).decode("utf-8")
+        record = parse(text) if unpacker.eof else None
+    except (zlib.error, ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"a stored record cannot be read ({error})") from None
+    if not isinstance(record, dict):
+        what = "not a JSON object" if unpacker.eof else f"cut short, or above {LARGEST} bytes"
+        raise StoreError(f"a stored record cannot be read ({what})")
     return record
 
 
@@ -67,7 +87,7 @@ def same_numbers(a: bytes, b: bytes) -> bool:
     """Whether two encoded records agree in everything but what was measured with a clock."""
     texts = []
     for content in (a, b):
-        record = json.loads(zlib.decompress(content))
+        record = decode_plain(content)
         record.pop(MEASURED, None)
         texts.append(json.dumps(record, sort_keys=True))
     return texts[0] == texts[1]
@@ -107,7 +127,11 @@ def read_journal(path: Path) -> Iterator[tuple[str, bytes] | Damage]:
         end, reason = _record_end(data, position)
         if not reason:
             body = data[position + HEADER.size : end]
-            yield body[1 : 1 + body[0]].decode("ascii"), body[1 + body[0] :]
+            name = body[1 : 1 + body[0]] if body else b""
+            if name and name.isascii() and len(name) == body[0]:
+                yield name.decode("ascii"), body[1 + body[0] :]
+            else:
+                yield Damage(path, position, "no identity")
             position = end
             continue
         following = _next_record(data, position + 1)

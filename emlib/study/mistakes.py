@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from emlib.errors import ConfigError
+from emlib.study.paths import ID
+from emlib.tracking.location import masked
 
 Place = Sequence[str | int]
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -44,7 +44,7 @@ class Mistakes:
     def add(self, place: Place, text: str) -> None:
         """Note a mistake; ``place`` is a path of keys and positions, empty for the whole file."""
         where = where_is(place)
-        line = f"{self.file}: {where}: {text}" if where else f"{self.file}: {text}"
+        line = masked(f"{self.file}: {where}: {text}" if where else f"{self.file}: {text}")
         if line not in self.lines:
             self.lines.append(line)
 
@@ -92,7 +92,8 @@ def shown(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+    text = masked(repr(value))
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _explain(item: Any, place: list[str | int], known: Any) -> tuple[Place, str]:

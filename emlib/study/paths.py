@@ -1,10 +1,18 @@
-"""Where each file of a study lies. A path names what is in it; see results/README.md."""
+"""Where each file of a study lies. A path names what is in it; see results/README.md.
+
+Ids become names of folders. A config's are checked with all else in it; here they are checked
+again, since a study.json may come from elsewhere: none may lead out of the study's folder.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from emlib.errors import EmlibError
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 BLOCK_KINDS = ("fits", "curves", "timings", "references", "params", "certificates")
 
 
@@ -104,10 +112,10 @@ class StudyPaths:
         return self.results / "mlflow.db"
 
     def data(self, dataset: str, block: int) -> Path:
-        return self.root / "data" / dataset / f"{block_name(block)}.npz"
+        return self._folder("data", dataset) / f"{block_name(block)}.npz"
 
     def mask(self, dataset: str, missingness: str, block: int) -> Path:
-        return self.root / "masks" / dataset / missingness / f"{block_name(block)}.npz"
+        return self._folder("masks", dataset, missingness) / f"{block_name(block)}.npz"
 
     def block(self, kind: str, dataset: str, missingness: str, model: str, block: int) -> Path:
         """One of a block's six files.
@@ -121,24 +129,31 @@ class StudyPaths:
         ------
         ValueError
             For another kind.
+        EmlibError
+            For an id that cannot be a folder's name; so do the others.
         """
         if kind not in BLOCK_KINDS:
             raise ValueError(f"kind: {kind!r} is not one of {', '.join(BLOCK_KINDS)}")
-        return self.root / kind / dataset / missingness / model / f"{block_name(block)}.parquet"
+        return self._folder(kind, dataset, missingness, model) / f"{block_name(block)}.parquet"
 
     def lost(self, dataset: str, missingness: str, model: str, block: int) -> Path:
         """Loss marker: ``{"count": n}`` while the block holds provisional rows."""
-        return self.root / "lost" / dataset / missingness / model / f"{block_name(block)}.json"
+        return self._folder("lost", dataset, missingness, model) / f"{block_name(block)}.json"
 
     def block_lock(self, dataset: str, missingness: str, model: str, block: int) -> Path:
         """Held by the job that writes the block."""
-        folder = self.root / "locks" / dataset / missingness / model
-        return folder / f"{block_name(block)}.lock"
+        return self._folder("locks", dataset, missingness, model) / f"{block_name(block)}.lock"
 
     def log(self, dataset: str, missingness: str, model: str, block: int) -> Path:
-        folder = self.logs / "block" / dataset / missingness / model
+        folder = self._folder("logs/block", dataset, missingness, model)
         return folder / f"{block_name(block)}.log"
 
     def kernels(self, family: str) -> Path:
         """Marker that the family's kernels compile here; small and constant."""
         return self.root / "kernels" / f"{family}.txt"
+
+    def _folder(self, kind: str, *ids: str) -> Path:
+        for name in ids:
+            if not ID.fullmatch(name):
+                raise EmlibError(f"{self.study}: the id {name!r} cannot be the name of a folder")
+        return self.root.joinpath(kind, *ids)

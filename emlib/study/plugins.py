@@ -1,7 +1,7 @@
 """Components of one's own: Python files named in ``plugins:``, whose classes join the registries.
 
-A file is read once a process.  Its code is part of the identity of the fits that use it, and of no
-others (see fingerprint.py).
+A file runs only if it was allowed (see permission.py), once a process. Its code is part of the
+identity of the fits that use it, and of no others (see fingerprint.py).
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from typing import Any
 
 from emlib.errors import EmlibError
 from emlib.study.components import registry
+from emlib.study.permission import read_plugin, require_allowed
 
 PREFIX = "emlib_plugin_"
 
 _loaded: dict[Path, tuple[str, list[type]]] = {}
 
 
-def load_plugins(files: Iterable[str | Path]) -> list[type]:
+def load_plugins(files: Iterable[str | Path], asked: bool = False) -> list[type]:
     """Read files and add their inits, models and algorithms to the registries.
 
     Parameters
     ----------
     files : iterable of str or Path
         From the working folder, as ``csv:`` paths are.
+    asked : bool
+        True if the user has named the files to run them, which is permission enough.
 
     Returns
     -------
@@ -38,10 +41,12 @@ def load_plugins(files: Iterable[str | Path]) -> list[type]:
 
     Raises
     ------
+    NotAllowed
+        Before anything of the file runs.
     EmlibError
         Naming the file, and the line of it that failed.
     """
-    return [own for file in files for own in _load(Path(file))]
+    return [own for file in files for own in _load(Path(file), asked)]
 
 
 def is_own(component: type) -> bool:
@@ -49,14 +54,10 @@ def is_own(component: type) -> bool:
     return component.__module__.startswith(PREFIX)
 
 
-def _load(file: Path) -> list[type]:
-    path = file.resolve()
-    try:
-        code = path.read_bytes()
-    except FileNotFoundError:
-        raise EmlibError(f"{file}: no such file (relative to {Path.cwd()})") from None
-    except OSError as error:
-        raise EmlibError(f"{file}: cannot be read ({error.strerror})") from None
+def _load(file: Path, asked: bool) -> list[type]:
+    path, code = read_plugin(file)
+    if not asked:
+        require_allowed(file, path, code)
     version = hashlib.blake2b(code, digest_size=8).hexdigest()
     before, classes = _loaded.get(path, ("", []))
     if version == before:
@@ -64,7 +65,7 @@ def _load(file: Path) -> list[type]:
     for old in classes:  # the file has changed since: only a test or a notebook lives so long
         section, name = _place(old)
         registry(section).pop(name, None)  # type: ignore[attr-defined]
-    classes = _classes(_run(file, path, version), file)
+    classes = _classes(_run(file, path, code, version), file)
     for own in classes:
         section, name = _place(own)
         known: Any = registry(section)
@@ -78,8 +79,8 @@ def _load(file: Path) -> list[type]:
     return classes
 
 
-def _run(file: Path, path: Path, version: str) -> Any:
-    """The file as a module."""
+def _run(file: Path, path: Path, code: bytes, version: str) -> Any:
+    """The file as a module: the very bytes that were allowed, whatever the file holds by now."""
     name = f"{PREFIX}{path.stem}_{version}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -87,7 +88,7 @@ def _run(file: Path, path: Path, version: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
+        exec(compile(code, path, "exec"), module.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

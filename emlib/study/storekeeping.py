@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emlib.errors import EmlibError, StoreError
 from emlib.study.grid import planned_blocks
-from emlib.study.journal import Damage, decode, read_journal
+from emlib.study.journal import Damage, decode, decode_plain, read_journal
 from emlib.study.locks import LockHeld
 from emlib.study.paths import StudyPaths
 from emlib.study.store import Found, Store, Writer, writers_lock
@@ -54,6 +54,11 @@ def verify(root: Path) -> StoreCheck:
             continue
         records += len(found)
         faults += [str(damage) for damage in damages]
+        for identity, item in found.items():
+            try:
+                decode_plain(item.content)
+            except StoreError as error:
+                faults.append(f"{item.path}: {identity}: {error}")
     return StoreCheck(len(shards), journals, records, size, faults)
 
 

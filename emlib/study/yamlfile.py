@@ -1,15 +1,16 @@
 """A YAML reader that refuses what YAML lets slip by: duplicate keys, and text that looks a number.
 
 ``1e-6`` is the number, ``no`` and ``on`` are text, only ``true`` and ``false`` are booleans (as in
-YAML 1.2), and a key given twice is an error, not the last one's win.
+YAML 1.2), and a key given twice is an error, not the last one's win. A file is plain data of
+bounded size: no tags but YAML's own plain ones, and aliases cannot unfold without end.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 import yaml
 
@@ -22,20 +23,64 @@ _FLOAT = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
 _NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
+_UNFIT = re.compile("[\0\ud800-\udfff]")
+BYTES, VALUES, DEPTH = 10_000_000, 1_000_000, 50
+"""Most bytes of a file, and values and levels in it once its aliases are unfolded."""
 
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader with YAML 1.2 scalars that remembers duplicate keys."""
 
     yaml_implicit_resolvers: dict = {}  # noqa: RUF012
+    yaml_constructors: ClassVar[dict] = {}
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
         self.mistakes: list[tuple[int, str]] = []
+        self._extents: dict[yaml.Node, tuple[int, int]] = {}
+        self._level = 0
 
-    def construct_decimal(self, node: yaml.ScalarNode) -> int:
-        """A whole number; a leading zero does not make it octal."""
-        return int(self.construct_scalar(node))
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A node, its values and levels counted as if each alias were written out."""
+        event = self.peek_event()
+        mark = event.start_mark
+        self._level += 1
+        if self._level > DEPTH:
+            _refuse(f"more than {DEPTH} levels deep", mark)
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        if node is None:
+            return None
+        if node not in self._extents:
+            values, levels = 1, 1
+            if isinstance(event, yaml.AliasEvent):
+                _refuse("an alias of what it stands in", mark)
+            for child in _children(node):
+                values += self._extents[child][0]
+                levels = max(levels, 1 + self._extents[child][1])
+            if values > VALUES:
+                _refuse(f"more than {VALUES} values, aliases written out", mark)
+            if levels > DEPTH:
+                _refuse(f"more than {DEPTH} levels deep, aliases written out", mark)
+            self._extents[node] = values, levels
+        return node
+
+    def construct_scalar(self, node: Any) -> str:
+        text = super().construct_scalar(node)
+        if _UNFIT.search(text):
+            _refuse("a character that no text may hold (NUL or half of a pair)", node.start_mark)
+        return text
+
+    def construct_plain(self, node: yaml.ScalarNode) -> Any:
+        """A boolean, a number or nothing; a leading zero does not make a whole number octal."""
+        text = self.construct_scalar(node)
+        pattern, make = _PLAIN[node.tag]
+        try:
+            if pattern.match(text):
+                return make(text)
+        except ValueError:  # thousands of digits
+            pass
+        return _refuse(f"{text[:40]!r} is no {node.tag.rpartition(':')[2]}", node.start_mark)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         if not isinstance(node, yaml.MappingNode):
@@ -47,8 +92,8 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                problem = f"the key {key_node.value!s} is not text; write it in quotes"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+                found = key_node.value if isinstance(key_node, yaml.ScalarNode) else key_node.id
+                _refuse(f"the key {found} is not text; write it in quotes", key_node.start_mark)
             if key in lines:
                 self.mistakes.append((line, f"duplicate key {key!r}, first at line {lines[key]}"))
             else:
@@ -56,16 +101,39 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-_DIGITS = list("-+0123456789.")
-for _tag, _pattern, _first in (
-    ("bool", _BOOL, list("tTfF")),
-    ("int", _INT, list("-+0123456789")),
-    ("float", _FLOAT, _DIGITS),
-    ("null", _NULL, ["~", "n", "N", ""]),
-    ("merge", re.compile(r"^<<$"), ["<"]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_decimal)
+def _refuse(problem: str, mark: Any) -> NoReturn:
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode):
+        yield from node.value
+    elif isinstance(node, yaml.MappingNode):
+        for pair in node.value:
+            yield from pair
+
+
+def _float(text: str) -> float:
+    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_TAG = "tag:yaml.org,2002:"
+_PLAIN: dict[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
+    f"{_TAG}bool": (_BOOL, lambda text: text.lower() == "true"),
+    f"{_TAG}int": (_INT, int),
+    f"{_TAG}float": (_FLOAT, lambda text: _float(text.lower())),
+    f"{_TAG}null": (_NULL, lambda text: None),
+}
+_FIRST = {"bool": "tTfF", "int": "-+0123456789", "float": "-+0123456789.", "null": "~nN"}
+for _name, _letters in _FIRST.items():
+    _tag = f"{_TAG}{_name}"
+    _first = [*_letters, *([""] if _name == "null" else [])]
+    _Loader.add_implicit_resolver(_tag, _PLAIN[_tag][0], _first)
+    _Loader.add_constructor(_tag, _Loader.construct_plain)
+_Loader.add_implicit_resolver(f"{_TAG}merge", re.compile(r"^<<$"), ["<"])
+for _name in ("str", "seq", "map"):
+    _Loader.add_constructor(f"{_TAG}{_name}", getattr(_Loader, f"construct_yaml_{_name}"))
+_Loader.yaml_constructors[None] = _Loader.construct_undefined  # whatever else
 
 
 def read_yaml(path: Path, name: str) -> tuple[dict[str, Any], list[str]]:
@@ -86,10 +154,14 @@ def read_yaml(path: Path, name: str) -> tuple[dict[str, Any], list[str]]:
     Raises
     ------
     ConfigError
-        If there is no such file, or it is not YAML.
+        If there is no such file, it is too large, or it is not YAML.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            content = file.read(BYTES + 1)
+        if len(content) > BYTES:
+            raise ConfigError(f"{name}: more than {BYTES} bytes; a config is smaller")
+        text = content.decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{name}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -113,7 +185,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, list[str]]:
         place = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
         problem = error.problem or error.context or "cannot be parsed"
         raise ConfigError(f"{name}:{place} not YAML: {problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # chr() of no character
         raise ConfigError(f"{name}: not YAML: {error}") from None
     finally:
         if loader is not None:

@@ -2,10 +2,17 @@
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from emlib.errors import ConfigError
+
+_VARIABLES = re.compile(r"(?:\$\w+|\$\{\w+\})+")
+_WORDS = "pass|pwd|secret|token|credential|auth|odbc_connect"
+_PARAMETER = re.compile(
+    rf"[?#&;](\w*(?:{_WORDS})\w*|(?:api|access)?[_-]?key|sig)=([^&;#\s]*)", re.IGNORECASE
+)
 
 
 def tracking_uri(study_dir: Path, configured: str | None) -> str:
@@ -17,7 +24,7 @@ def tracking_uri(study_dir: Path, configured: str | None) -> str:
         ``results/<study>``.
     configured : str or None
         ``tracking.uri``; environment variables written ``$NAME`` or ``${NAME}`` are filled in, so
-        that a password need not stand in a file. None means `mlflow.db` beside the study.
+        that a password stands in no file. None means `mlflow.db` beside the study.
 
     Returns
     -------
@@ -26,10 +33,13 @@ def tracking_uri(study_dir: Path, configured: str | None) -> str:
     Raises
     ------
     ConfigError
-        If a variable is not set, or the URI names MLflow's closed file store.
+        If a secret is written out, a variable is not set, or the URI is none or names MLflow's
+        closed file store.
     """
     if configured is None:
         return f"sqlite:///{study_dir.parent / 'mlflow.db'}"
+    if fault := written_secret(configured):
+        raise ConfigError(f"tracking.uri: {fault}")
     unset = [name for name in re.findall(r"\$\{?(\w+)\}?", configured) if name not in os.environ]
     if unset:
         raise ConfigError(
@@ -37,7 +47,15 @@ def tracking_uri(study_dir: Path, configured: str | None) -> str:
             f"{unset[0]}, which is not set"
         )
     uri = os.path.expandvars(configured)
-    if urlsplit(uri).scheme == "file" or ("://" not in uri and re.search(r"[/.]", uri)):
+    try:
+        split = urlsplit(uri)
+        _ = split.port
+    except ValueError:
+        raise ConfigError(
+            f"tracking.uri: {without_secrets(uri)!r} is not a URI; in a user's name or a password, "
+            "/ ? # [ ] @ must be written as %2F %3F %23 %5B %5D %40"
+        ) from None
+    if split.scheme == "file" or ("://" not in uri and re.search(r"[/.]", uri)):
         raise ConfigError(
             f"tracking.uri: {without_secrets(uri)!r} names a folder, and MLflow has closed its "
             "file store; allowed: sqlite:///path/to/mlflow.db, another database, or a server's "
@@ -46,11 +64,51 @@ def tracking_uri(study_dir: Path, configured: str | None) -> str:
     return uri
 
 
+def written_secret(configured: str) -> str:
+    """What is wrong with a configured URI that holds a secret itself; "" if it holds none."""
+    for what, secret in _secrets(configured):
+        if not _VARIABLES.fullmatch(secret):
+            return (
+                f"{without_secrets(configured)!r} is given {what} that is written out; write $NAME "
+                "instead, the name of an environment variable that holds it (on a command line in "
+                "single quotes)"
+            )
+    return ""
+
+
 def without_secrets(uri: str) -> str:
     """The URI without user, password, query and fragment, fit to be written to a file."""
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        return re.split(r"[?#]", uri)[0]
-    if scheme.startswith("sqlite"):
+    scheme, separator, rest = uri.partition("://") if "://" in uri else ("", "", uri)
+    if scheme.startswith("sqlite") and rest.startswith("/"):  # no host, so no user
         return scheme + separator + rest.partition("?")[0]
     return scheme + separator + re.split(r"[?#]", rest.rpartition("@")[2])[0]
+
+
+def hidden(text: str, uri: str) -> str:
+    """A text without the URI's secrets, however it quotes them."""
+    text = text.replace(uri, without_secrets(uri))
+    for _, secret in _secrets(uri):
+        for written in (secret, unquote(secret)):
+            text = text.replace(written, "***")
+    return masked(text)
+
+
+def masked(text: str) -> str:
+    """A text in which any URI may stand, without users, passwords and tokens."""
+    text = re.sub(r"(?<=://)(?!/).*@", "***@", text)  # rather too much than too little
+    return _PARAMETER.sub(lambda found: found[0].partition("=")[0] + "=***", text)
+
+
+def _secrets(uri: str) -> Iterator[tuple[str, str]]:
+    """What of a URI is secret, named; a server takes a user without password for a token."""
+    scheme, separator, rest = uri.partition("://")
+    rest = rest if separator else uri
+    if not rest.startswith("/"):
+        user, colon, password = rest.rpartition("@")[0].partition(":")
+        if password:
+            yield "a password", password
+        elif user and not colon and scheme in ("http", "https"):
+            yield "a user without password, a token,", user
+    for found in _PARAMETER.finditer(uri):
+        if found[2]:
+            yield f"{found[1]}=", found[2]

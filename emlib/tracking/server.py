@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from emlib.errors import EmlibError
-from emlib.tracking.location import without_secrets
+from emlib.tracking.location import hidden, without_secrets
 from emlib.tracking.records import RunRecord
 
 # Read by MLflow when it is imported: no usage statistics are sent, no progress is chatted, and a
@@ -53,18 +53,18 @@ class StoredRun:
 def tracking_errors(uri: str) -> Iterator[None]:
     """Turn what MLflow raises into one message that names the place, without secrets.
 
-    ImportError is a database's driver that is not installed.
+    ImportError is a database's driver that is not installed. The cause is not chained: its text
+    may hold the URI.
     """
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError) as error:
-        place = without_secrets(uri)
-        reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        reason = hidden(str(error.orig if isinstance(error, DBAPIError) else error), uri)
         raise TrackingError(
-            f"MLflow at {place}: {reason.replace(uri, place).strip()}\nThe study's files are "
+            f"MLflow at {without_secrets(uri)}: {reason.strip()}\nThe study's files are "
             "untouched; `emlib mirror` brings MLflow up to date once this is cured. A damaged "
             "SQLite file can be deleted: the next mirroring writes it anew."
-        ) from error
+        ) from None
 
 
 class Experiment:

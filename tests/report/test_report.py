@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -115,14 +116,17 @@ def test_the_same_tables_give_the_same_page(small):
 
 def test_names_and_messages_stand_as_text(small):
     evil = "<img src=x onerror=alert(1)>"
-    small.names = {"kmeans": evil}
+    breakout = f"\"'>{evil}</title></style></svg></script><script>alert(1)</script>"
+    small.root = small.root.with_name(f"\"'{evil}")
+    small.names = {"kmeans": breakout, "random": "{{ 7 * 7 }}"}
     build_report(small.write())
     text = (small.root / "report.html").read_text()
     assert evil not in text
-    assert "&lt;img" in text
+    assert f"<title>&#34;&#39;{escape(evil)}: EM" in text
+    assert "{{ 7 * 7 }}" in text
     loads = Loads(text)
     assert "img" not in loads.tags
-    assert loads.tags.count("script") == 1
+    assert (loads.tags.count("script"), loads.tags.count("title")) == (1, 1)
 
 
 def test_messages_of_failed_fits_are_escaped(text):

@@ -220,5 +220,5 @@ class RotatingVideoGenerator(VisibilityGenerator):
             grid, settings["size"], settings["motion"], settings["n_frames"],
             settings["rotation"], settings["moving"],
         )  # fmt: skip
-        rotation = np.array(np.radians(settings["rotation"]))
+        rotation = np.array(settings["rotation"], dtype=float)
         return {"frames": frames.reshape(-1, grid.pixels, grid.pixels), "rotation": rotation}

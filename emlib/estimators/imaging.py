@@ -173,7 +173,7 @@ class RotatingVideo(ImageEstimator):
     ----------
     n_states : int, default=88
         Dimension of c and of s_t, at most: no pair of states is torn apart.
-    length : float, default=10
+    length : float, default=15
         Scale of the Matern 3/2 covariance that the basis is made from, microarcseconds.
     pixels, field_of_view, prior_fwhm, noise, dof, gains, gain_spread
         See ``GaussianImage``.
@@ -211,7 +211,7 @@ class RotatingVideo(ImageEstimator):
     """
 
     n_states: int = 88
-    length: float = 10.0
+    length: float = 15.0
     _: KW_ONLY
     init_params: Any = "motion"
     n_init: int = 8

@@ -15,6 +15,8 @@ MEASURES = {
     "hit_rate": "hit probability",
     "parameter_error": "parameter error, as the family measures it",
     "imputation_error": "imputation error, in standard deviations or share of wrong levels",
+    "nrmse": "error of the image, relative root mean square",
+    "dynamic_nrmse": "error of what moves, relative root mean square",
 }
 
 

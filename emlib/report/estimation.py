@@ -10,8 +10,8 @@ from emlib.report.cells import setting_codes
 from emlib.report.load import SETTING, Results, by_cell
 from emlib.report.outcomes import Outcomes
 from emlib.report.statistics import mean_and_error
+from emlib.study.scores import HIGHER_IS_BETTER, MEASURES
 
-MEASURES = ("parameter_error", "ari", "imputation_error")
 ERROR_RESOLUTION = 1e-3
 
 
@@ -39,9 +39,9 @@ def estimation_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame
 def correlation_table(results: Results, outcomes: Outcomes, tolerance: float) -> pd.DataFrame:
     """Spearman correlation of loss and estimation error within each replicate, averaged.
 
-    One row a setting and measure; `ari` counts as the error 1 - ARI. Losses closer than the hit
-    tolerance, and errors closer than 0.001, are tied: they are the same optimum. Replicates where
-    either is constant have no correlation and are not counted.
+    One row a setting and measure; where 1 is the best (ARI, an image's correlation), the error is 1
+    minus it. Losses closer than the hit tolerance, and errors closer than 0.001, are tied: they are
+    the same optimum. Replicates where either is constant have no correlation and are not counted.
     """
     fits = results.fits
     alive = np.isfinite(outcomes.loss) & ~fits["oracle"].to_numpy(bool)
@@ -49,14 +49,14 @@ def correlation_table(results: Results, outcomes: Outcomes, tolerance: float) ->
     names = results.plan[SETTING].drop_duplicates().reset_index(drop=True)
     parts = []
     for measure in MEASURES:
-        error = fits[measure].to_numpy(float)
+        error, sign = fits[measure].to_numpy(float), -1 if measure in HIGHER_IS_BETTER else 1
         use = alive & ~np.isnan(error)
         frame = pd.DataFrame(
             {
                 "setting": setting[use],
                 "replicate": fits["replicate"].to_numpy()[use],
                 "loss": np.round(outcomes.loss[use] / tolerance),
-                "error": np.round((-1 if measure == "ari" else 1) * error[use] / ERROR_RESOLUTION),
+                "error": np.round(sign * error[use] / ERROR_RESOLUTION),
             }
         )
         within = rank_correlations(frame, ["setting", "replicate"], "loss", "error")

@@ -18,6 +18,7 @@ import pyarrow as pa
 from emlib.errors import StoreError
 from emlib.study import files, grid
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
+from emlib.study.scores import MEASURES
 
 FIT_COLUMNS = [
     *("fit_id", "cell_id", "dataset", "missingness", "model", "init", "algorithm", "oracle"),
@@ -25,7 +26,7 @@ FIT_COLUMNS = [
     "objective",
     *("loglik_polished", "status_polished", "e_steps_init", "e_steps_climb"),
     *("linear_rate", "eigenvalue_ratio", "smallest_component"),
-    *("ari", "parameter_error", "imputation_error"),
+    *MEASURES,
 ]
 FIT_NAMES = [
     *("cell_id", "dataset", "missingness", "model", "init", "algorithm", "data_id"),

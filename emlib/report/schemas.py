@@ -6,6 +6,7 @@ results/README.md says what each column means; a test keeps the two together.
 import pyarrow as pa
 
 from emlib.report.cells import FLAGS, STATUSES
+from emlib.study.scores import MEASURES
 
 _TYPES = {"str": pa.string(), "f64": pa.float64(), "i32": pa.int32(), "bool": pa.bool_()}
 
@@ -43,9 +44,8 @@ TABLES: dict[str, pa.Schema] = {
     "curves_e_steps": _schema("cell_id:str e_steps:f64 loss_median:f64 loss_q25:f64 loss_q75:f64"),
     "losses": _schema("cell_id:str loss:f64 share:f64"),
     "estimation": _schema(
-        "cell_id:str parameter_error:f64 parameter_error_se:f64 parameter_error_replicates:i32 "
-        "ari:f64 ari_se:f64 ari_replicates:i32 imputation_error:f64 imputation_error_se:f64 "
-        "imputation_error_replicates:i32"
+        "cell_id:str "
+        + "".join(f"{name}:f64 {name}_se:f64 {name}_replicates:i32 " for name in MEASURES)
     ),
     "correlations": _schema(
         "dataset:str missingness:str model:str algorithm:str measure:str correlation:f64 "

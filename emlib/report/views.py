@@ -17,6 +17,10 @@ NAMES = {
     "parameter_error": "parameter error",
     "ari": "1 − ARI",
     "imputation_error": "imputation error",
+    "nrmse": "image error (NRMSE)",
+    "ncc": "1 − image correlation",
+    "dynamic_nrmse": "error of what moves",
+    "spot_angle_error": "error of the spot's angle",
 }
 VARIANTS = {
     "tolerance": "hit tolerance {} nats",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from emlib.study.identity import replay_line
 from emlib.study.journal import decode
+from emlib.study.scores import MEASURES
 
 NAN = math.nan
 Row = dict[str, Any]
@@ -65,9 +66,7 @@ OUTCOME: Row = {
     "linear_rate": NAN,
     "eigenvalue_ratio": NAN,
     "smallest_component": NAN,
-    "ari": NAN,
-    "parameter_error": NAN,
-    "imputation_error": NAN,
+    **dict.fromkeys(MEASURES, NAN),
     "bic": NAN,
 }
 """Columns of a fits row that only a fit can fill, as they are where it could not."""

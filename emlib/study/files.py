@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from emlib.errors import StoreError
 from emlib.study.atomic import write_bytes
 from emlib.study.checksums import BLANK, flaw, sealed
+from emlib.study.scores import MEASURES
 
 _TYPES = {
     "str": pa.string(),
@@ -47,8 +48,9 @@ SCHEMAS: dict[str, pa.Schema] = {
         "status:str rule:str flags:str message:str loglik:f64 objective:f64 loglik_start:f64 "
         "loglik_polished:f64 status_polished:str n_iter:i32 e_steps_init:f64 e_steps_climb:f64 "
         "e_steps_polish:f64 predicted_gain:f64 linear_rate:f64 eigenvalue_ratio:f64 "
-        "smallest_component:f64 n_rows:i32 n_parameters:i32 ari:f64 parameter_error:f64 "
-        "imputation_error:f64 bic:f64"
+        "smallest_component:f64 n_rows:i32 n_parameters:i32 "
+        + "".join(f"{name}:f64 " for name in MEASURES)
+        + "bic:f64"
     ),
     "curves": _schema(
         "fit_id:str cell_id:str init:str algorithm:str replicate:i32 start:i32 iteration:i32 "

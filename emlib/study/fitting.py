@@ -25,7 +25,7 @@ from emlib.models import FAMILIES, make_model
 from emlib.models.base import Degenerate
 from emlib.study.identity import replay_line
 from emlib.study.polish import flags, polish
-from emlib.study.scores import adjusted_rand, column_spread, imputation_error
+from emlib.study.scores import adjusted_rand, column_spread, image_scores, imputation_error
 
 CURVE_POINTS = 200
 PROVISIONAL_STATUSES = frozenset({"timeout", "lost"})
@@ -280,6 +280,8 @@ def _scores(case: Case, result: Climb) -> Record:
         scores["ari"] = adjusted_rand(classes.argmax(axis=1), case.labels)
     if case.truth is not None and case.accepts_truth:
         scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
+    if case.truth is not None and "image" in model.traits:
+        scores |= image_scores(posterior.latent, case.truth, model.field_of_view)
     if case.has_hidden:
         completed = posterior.completed
         scores["imputation_error"] = imputation_error(

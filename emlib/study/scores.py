@@ -1,16 +1,24 @@
-"""How close a fit comes to what is known: classes, parameters, hidden cells.
+"""How close a fit comes to what is known: classes, parameters, hidden cells, images.
 
 Adjusted Rand index of Hubert and Arabie (1985), Comparing partitions. No fit sees these scores.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+OF_IMAGES = ("nrmse", "ncc", "dynamic_nrmse", "spot_angle_error")
+MEASURES = ("parameter_error", "ari", "imputation_error", *OF_IMAGES)
+"""Columns of a fit's row that say how good its estimates are."""
+
+HIGHER_IS_BETTER = frozenset({"ari", "ncc"})
+"""Those of which 1 is the best; of the others, 0."""
 
 
 def adjusted_rand(a: NDArray[Any], b: NDArray[Any]) -> float:
@@ -81,3 +89,85 @@ def imputation_error(
 def column_spread(values: Floats) -> Floats:
     """Standard deviation of each column's finite cells, shape (d,)."""
     return np.asarray(np.nanstd(np.where(np.isfinite(values), values, np.nan), axis=0))
+
+
+# --- images and videos: found and true have shape (T, pixels, pixels) -----------------------------
+
+
+def nrmse(found: Floats, true: Floats) -> float:
+    """Root mean square error in units of the true root mean square; NaN for an empty sky."""
+    size = float((true**2).sum())
+    return float(np.sqrt(((found - true) ** 2).sum() / size)) if size > 0 else float("nan")
+
+
+def ncc(found: Floats, true: Floats) -> float:
+    """Correlation over all pixels of all frames (centred normalized cross-correlation)."""
+    a, b = found - found.mean(), true - true.mean()
+    size = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return float((a * b).sum()) / size if size > 0 else float("nan")
+
+
+def dynamic_nrmse(found: Floats, true: Floats) -> float:
+    """``nrmse`` of what moves, the mean over time taken away; 1 for a still image.
+
+    NaN where nothing moves.
+    """
+    moving = true - true.mean(axis=0)
+    if np.abs(moving).max() <= 1e-12 * np.abs(true).max():
+        return float("nan")
+    return nrmse(found - found.mean(axis=0), moving)
+
+
+def spot_angle_error(found: Floats, true: Floats) -> float:
+    """Median over frames of the error of the angle at which the moving part is brightest, degrees.
+
+    That of the mean over pixels, each weighed by the square of what it has above its mean over
+    time.  NaN where nothing moves; 90 on average for a guess.
+    """
+    angles = [spot_angles(frames) for frames in (found, true)]
+    if angles[1] is None:
+        return float("nan")
+    if angles[0] is None:  # a still image shows no spot
+        return 90.0
+    turn = np.angle(np.exp(1j * (angles[0] - angles[1])))
+    return float(np.median(np.abs(np.degrees(turn))))
+
+
+def spot_angles(frames: Floats) -> Floats | None:
+    moving = frames - frames.mean(axis=0)
+    if np.abs(moving).max() <= 1e-12 * np.abs(frames).max():
+        return None
+    offsets = (frames.shape[-1] - 1) / 2 - np.arange(frames.shape[-1])
+    direction = np.exp(1j * np.arctan2(offsets[:, None], offsets))
+    weights = np.maximum(moving, 0.0) ** 2
+    return np.asarray(np.angle((weights * direction).sum(axis=(1, 2))))
+
+
+def image_scores(found: Floats, truth: Mapping[str, Any], field_of_view: float) -> dict[str, float]:
+    """Scores of images against a true sky; none where it has other pixels, or another field.
+
+    Parameters
+    ----------
+    found : ndarray of shape (T, pixels ** 2)
+        One image stands for all true frames.
+    truth : mapping
+        ``image`` (P, P) or ``frames`` (T, P, P), P a multiple of pixels, and ``field_of_view``.
+    field_of_view : float
+        Of what was found, microarcseconds.
+    """
+    name = "frames" if "frames" in truth else "image"
+    if name not in truth or float(truth["field_of_view"]) != field_of_view:
+        return {}
+    fine = np.asarray(truth[name])
+    fine = fine.reshape(-1, *fine.shape[-2:])
+    side = round(np.sqrt(found.shape[1]))
+    if fine.shape[-1] % side or len(found) not in (1, len(fine)):
+        return {}
+    block = fine.shape[-1] // side
+    true = fine.reshape(len(fine), side, block, side, block).sum(axis=(2, 4))
+    frames = np.broadcast_to(found.reshape(-1, side, side), true.shape)
+    scores = {"nrmse": nrmse(frames, true), "ncc": ncc(frames, true)}
+    if len(true) > 1:
+        scores["dynamic_nrmse"] = dynamic_nrmse(frames, true)
+        scores["spot_angle_error"] = spot_angle_error(frames, true)
+    return scores

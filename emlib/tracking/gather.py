@@ -12,6 +12,7 @@ from emlib.errors import StoreError
 from emlib.study import files
 from emlib.study.grid import load_study, planned_blocks
 from emlib.study.paths import StudyPaths
+from emlib.study.scores import MEASURES
 from emlib.tracking.curves import hold, shared_grid, thin
 from emlib.tracking.records import RunRecord
 
@@ -19,7 +20,6 @@ PARAMS = ("dataset", "missingness", "mechanism", "rate", "model", "init", "algor
 COMPARED = ["dataset", "missingness", "model"]
 CELL_CURVES = ("loss_median", "loss_q25", "loss_q75", "loglik_median")
 TABLES = ("cells", "estimation", "curves", "hits")
-MEASURES = ("ari", "parameter_error", "imputation_error")
 PRIMARY = ("hit_rate", "hit_low", "hit_high", "loss_median", "loglik_median", "ert")
 FIT_POINTS = 100
 FIT_METRICS = (

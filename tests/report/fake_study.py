@@ -12,6 +12,7 @@ import numpy as np
 
 from emlib.study import files, grid, identity
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
+from emlib.study.scores import MEASURES
 
 SKILL = {"kmeans": 0.75, "kmeans++": 0.6, "points": 0.4, "random": 0.25, "short_em": 0.65}
 COST = {"kmeans": 4.0, "kmeans++": 1.0, "points": 1.0, "random": 1.0, "short_em": 50.0, "truth": 0}
@@ -255,6 +256,7 @@ class FakeStudy:
             "smallest_component": 5.0 if flags == "spurious" else 80.0,
             "n_rows": 500,
             "n_parameters": 44,
+            **dict.fromkeys(MEASURES, np.nan),
             "ari": np.nan if status == "failed" else max(0.0, 0.95 - error),
             "parameter_error": error if synthetic and not dead else np.nan,
             "imputation_error": 0.7 + error if missing["rate"] and not dead else np.nan,

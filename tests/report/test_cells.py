@@ -13,6 +13,7 @@ from emlib.report.load import Results
 from emlib.report.outcomes import judge
 from emlib.report.statistics import Bootstrap
 from emlib.report.tables import worst_table
+from emlib.study.scores import MEASURES
 from tests.report.conftest import fit_frame, reference_frame
 from tests.report.test_statistics import generator
 
@@ -129,7 +130,8 @@ def test_without_the_baseline_in_a_setting_there_are_no_differences():
 
 
 def test_estimates_are_those_of_the_best_start_and_failures_are_counted():
-    errors = {"ari": 0.9, "imputation_error": np.nan}
+    errors = dict.fromkeys(MEASURES, np.nan) | {"ari": 0.9}
+    del errors["parameter_error"]
     rows = [
         MISS | {"parameter_error": 9.0} | errors,
         {"start": 1, "parameter_error": 1.0} | errors,

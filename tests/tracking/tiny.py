@@ -10,6 +10,7 @@ import pyarrow as pa
 from emlib.study import files, grid
 from emlib.study.atomic import write_json
 from emlib.study.paths import StudyPaths
+from emlib.study.scores import MEASURES
 
 STUDY: dict[str, Any] = {
     "study": "tiny",
@@ -165,7 +166,7 @@ class Tiny:
                 for i in range(end + 1)
             ]
         _write(paths.tables / "cells.parquet", cells)
-        measures = {"ari": 0.9, "parameter_error": math.nan, "imputation_error": math.nan}
+        measures = dict.fromkeys(MEASURES, math.nan) | {"ari": 0.9}
         estimation = [{"cell_id": cell["cell_id"]} | measures for cell in cells]
         _write(paths.tables / "estimation.parquet", estimation)
         _write(paths.tables / "curves.parquet", curves)

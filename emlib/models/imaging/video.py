@@ -161,7 +161,7 @@ class RotatingVideoModel(ImagingModel):
     record: ClassVar[type] = RotatingVideoParams
 
     n_states: int = 88
-    length: float = 10.0
+    length: float = 15.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -371,6 +371,45 @@ class RotatingVideoModel(ImagingModel):
             rotation=np.asarray(rotation),
             **self.measurement_start(data, flux),
         )
+
+    def accepts_truth(self, truth: dict[str, Any]) -> bool:
+        """A video of these pixels; weights and gains are none of the generator's parameters."""
+        known = {"rotation", "frames", "field_of_view"} <= set(truth)
+        return (
+            known
+            and not self.penalized
+            and float(truth["field_of_view"]) == self.field_of_view
+            and np.shape(truth["frames"])[-1] % self.pixels == 0
+        )
+
+    def from_truth(self, truth: dict[str, Any]) -> RotatingVideoParams:
+        """The true rotation; and the variances of the states that are closest to the frames."""
+        fine, side = np.asarray(truth["frames"]), self.pixels
+        block = fine.shape[-1] // side
+        frames = fine.reshape(len(fine), side, block, side, block).sum(axis=(2, 4))
+        frames = frames.reshape(len(fine), -1)
+        flux = frames.sum(axis=1).mean()
+        still = frames.mean(axis=0)
+        images = self.basis.images
+        targets = np.vstack([still - flux * self.mean_image, frames - still]).T
+        states = np.linalg.lstsq(images, targets, rcond=1e-2)[0]
+        moving = (states[:, 1:] ** 2).mean()
+        return RotatingVideoParams(
+            static_variance=np.asarray((states[:, 0] ** 2).mean()),
+            moving_variance=np.asarray(moving if moving > 0 else 1e-6 * flux**2),
+            correlation=np.asarray(0.9),
+            rotation=np.asarray(truth["rotation"], dtype=np.float64),
+            flux=np.asarray(flux),
+            noise_scale=np.asarray(1.0),
+            noise_weights=np.empty(0),
+            gain_amplitudes=np.empty(0),
+            gain_phases=np.empty(0),
+        )
+
+    def parameter_error(self, params: RotatingVideoParams, truth: dict[str, Any]) -> float:
+        """Of the rotation, degrees a frame."""
+        difference = float(params.rotation) - float(truth["rotation"])
+        return float(abs((difference + 180.0) % 360.0 - 180.0))
 
     def video(self, params: RotatingVideoParams, data: Visibilities) -> tuple[Array, Array, Array]:
         """What the data say of the images, Jy a pixel.

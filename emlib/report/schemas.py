@@ -97,4 +97,9 @@ TABLES: dict[str, pa.Schema] = {
         "fit_id:str cell_id:str replicate:i32 start:i32 reference:f64 loss:f64 hit:bool "
         "spurious_above:bool best_of_replicate:bool"
     ),
+    "rings": _schema(
+        "dataset:str missingness:str model:str init:str oracle:bool replicate:i32 objective:f64 "
+        "chosen:bool diameter:f64 diameter_spread:f64 width:f64 orientation:f64 asymmetry:f64 "
+        "central_brightness:f64 east:f64 north:f64"
+    ),
 }

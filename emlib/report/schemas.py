@@ -6,7 +6,7 @@ results/README.md says what each column means; a test keeps the two together.
 import pyarrow as pa
 
 from emlib.report.cells import FLAGS, STATUSES
-from emlib.study.scores import MEASURES
+from emlib.study.measures import MEASURES
 
 _TYPES = {"str": pa.string(), "f64": pa.float64(), "i32": pa.int32(), "bool": pa.bool_()}
 

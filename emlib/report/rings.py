@@ -36,7 +36,8 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
     for block in grid.planned_blocks(results.paths.root):
         axes = {name: getattr(block, name) for name in SETTING}
         spec = results.study["models"][block.model]
-        file = results.paths.block("params", *axes.values(), block.block)
+        place = (block.dataset, block.missingness, block.model, block.block)
+        file = results.paths.block("params", *place)
         if "bands" not in _traits(spec) or not file.is_file():
             continue
         kept = [row for row in files.read_table(file).to_pylist() if row["fit_id"] in fits.index]

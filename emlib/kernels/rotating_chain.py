@@ -21,8 +21,8 @@ class ChainPosterior(NamedTuple):
 
     Attributes
     ----------
-    constant, constant_covariance : ndarray of shapes (k,), (k, k)
-    means : ndarray of shape (T, k)
+    constant, constant_covariance : ndarray of shapes (k, c), (k, k)
+    means : ndarray of shape (T, k, c)
     covariances : ndarray of shape (T, k, k)
         Of u_t given c.
     slopes : ndarray of shape (T, k, k)
@@ -54,8 +54,8 @@ def posterior(
 
     Parameters
     ----------
-    values : ndarray of shape (T, n)
-        Rows of zeros where a frame has less.
+    values : ndarray of shape (T, n, c)
+        Rows of zeros where a frame has less; c data sets of one law, each with means of its own.
     left, right : ndarray of shape (T, n, k)
     correlation : float
         In [0, 1).
@@ -72,9 +72,9 @@ def posterior(
     pull = correlation / innovation
     filtered = np.empty((n_frames, k, k))
     borders = np.empty((n_frames, k, k))
-    shifts = np.empty((n_frames, k))
+    shifts = np.empty((n_frames, k, values.shape[2]))
     constant_precision = np.eye(k)
-    constant_shift = np.zeros(k)
+    constant_shift = np.zeros((k, values.shape[2]))
     diagonal = np.arange(k)
     log_det = 0.0
     for t in range(n_frames):
@@ -103,7 +103,7 @@ def posterior(
     constant_covariance, last = inverse(constant_precision)
     constant = constant_covariance @ constant_shift
 
-    means, slopes = np.empty((n_frames, k)), np.empty((n_frames, k, k))
+    means, slopes = np.empty_like(shifts), np.empty((n_frames, k, k))
     covariances, variances = filtered.copy(), np.empty((n_frames, k))
     lagged, crossed = np.zeros(k), np.zeros(k)
     later = np.zeros((k, k))

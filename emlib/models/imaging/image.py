@@ -9,7 +9,7 @@ an iteration costs the cube of the number of visibilities, whatever the number o
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from emlib.data.sky import stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Posteriors
-from emlib.models.imaging.base import ImagingModel, kept
+from emlib.models.imaging.base import ImagingModel, kept, rest_of
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
@@ -67,11 +67,14 @@ class Design:
         From s to real and imaginary parts of the observed visibilities.
     kernels : ndarray of shape (n_bands, 2 n, 2 n)
         Of each band, loadings times their transpose.
+    last : dict
+        The covariance that was made last, by its parameters.
     """
 
     measurements: Measurements
     loadings: Array
     kernels: Array
+    last: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +86,35 @@ class GaussianImageStats(SignalStats):
 
 @dataclass(frozen=True, eq=False)
 class Marginal:
-    """The marginal law of the calibrated data."""
+    """The covariance of the calibrated data, and what follows from it whatever the flux.
 
+    Attributes
+    ----------
+    values, unit : ndarray of shape (2 n,)
+        The calibrated data; and the mean of 1 Jy.
+    variances : ndarray of shape (2 n,)
+        Of the noise.
+    inverse : ndarray of shape (2 n, 2 n)
+        Of the covariance.
+    lost : ndarray of shape (n_bands,)
+        Trace of the inverse times each band's kernel.
+    constant, magnitude : float
+        Of the loglik, but for the squares; and its parts' sizes.
+    """
+
+    values: Array
+    unit: Array
     variances: Array
     inverse: Array
-    weighted: Array
-    loglik: float
+    lost: Array
+    constant: float
     magnitude: float
+
+    def weighted(self, flux: Any) -> tuple[Array, float]:
+        """Deviations times the inverse; and their square."""
+        deviations = self.values - flux * self.unit
+        weighted = self.inverse @ deviations
+        return weighted, float(deviations @ weighted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,31 +179,49 @@ class GaussianImageModel(ImagingModel):
         return design
 
     def marginal(self, params: GaussianImageParams, design: Design) -> Marginal:
-        """The law of the calibrated data, and their density.
+        """The law of the calibrated data; that of the last parameters is kept.
 
         Raises
         ------
         Degenerate
             If their covariance is singular.
         """
+        key = rest_of(params)
+        if design.last.get("key") != key:
+            design.last.update(key=key, law=self._marginal(params, design))
+        law: Marginal = design.last["law"]
+        return law
+
+    def _marginal(self, params: GaussianImageParams, design: Design) -> Marginal:
         from scipy.linalg.lapack import dpotrf, dpotri
 
-        deviations, noise, log_jacobian = calibrated(params, design.measurements)
-        y, variances = stacked(deviations), np.tile(noise, 2)
+        values, noise, log_jacobian = calibrated(params, design.measurements)
+        y, variances = stacked(values), np.tile(noise, 2)
         covariance = np.tensordot(params.band_variances, design.kernels, 1)
         covariance.flat[:: len(y) + 1] += variances
         factor, wrong = dpotrf(covariance, lower=1)
         if wrong:
             raise Degenerate("the covariance of the visibilities is singular")
-        log_det = 2.0 * np.log(np.diagonal(factor)).sum()
+        log_det = 2.0 * float(np.log(np.diagonal(factor)).sum())
         inverse = dpotri(factor, lower=1)[0]
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        weighted = inverse @ y
-        square = float(y @ weighted)
         constant = len(y) * np.log(2.0 * np.pi)
-        loglik = -0.5 * (constant + log_det + square) + log_jacobian
-        magnitude = 0.5 * (constant + np.abs(np.log(variances)).sum() + square) + abs(log_jacobian)
-        return Marginal(variances, inverse, weighted, loglik, magnitude)
+        magnitude = 0.5 * (constant + np.abs(np.log(variances)).sum()) + abs(log_jacobian)
+        return Marginal(
+            y, stacked(design.measurements.mean), variances, inverse,
+            np.tensordot(design.kernels, inverse, 2),
+            -0.5 * (constant + log_det) + log_jacobian, float(magnitude),
+        )  # fmt: skip
+
+    def loglik(self, params: GaussianImageParams, data: Visibilities) -> float:
+        """Of the observed visibilities, nats."""
+        law = self.marginal(params, self.design(data))
+        return law.constant - 0.5 * law.weighted(params.flux)[1]
+
+    def best_flux(self, params: GaussianImageParams, data: Visibilities) -> float:
+        law = self.marginal(params, self.design(data))
+        towards = law.inverse @ law.unit
+        return float((towards @ law.values) / (towards @ law.unit))
 
     def e_step(
         self, params: GaussianImageParams, data: Visibilities, posterior: Posterior = EXACT
@@ -187,18 +230,16 @@ class GaussianImageModel(ImagingModel):
         self._refuse(posterior)
         design = self.design(data)
         law = self.marginal(params, design)
+        weighted, square = law.weighted(params.flux)
         n = len(design.measurements.values)
-        deviations = stacked(calibrated(params, design.measurements)[0])
-        signal = deviations - law.variances * law.weighted
+        signal = law.values - params.flux * law.unit - law.variances * weighted
         spread = law.variances - law.variances**2 * np.diagonal(law.inverse)
-        fitted = np.einsum("bij,i,j->b", design.kernels, law.weighted, law.weighted, optimize=True)
-        lost = np.tensordot(design.kernels, law.inverse, 2)
-        sizes = np.bincount(self.bands)
+        fitted = (design.kernels @ weighted) @ weighted
         variances = params.band_variances
-        squares = variances + variances**2 * (fitted - lost) / sizes
+        squares = variances + variances**2 * (fitted - law.lost) / np.bincount(self.bands)
         return GaussianImageStats(
             design.measurements, signal[:n] + 1j * signal[n:], spread[:n] + spread[n:],
-            law.loglik, law.magnitude, squares,
+            law.constant - 0.5 * square, law.magnitude + 0.5 * square, squares,
         )  # fmt: skip
 
     def m_step(
@@ -254,7 +295,7 @@ class GaussianImageModel(ImagingModel):
         law = self.marginal(params, design)
         scaled = self._atoms * params.band_variances[self.bands]
         gain = scaled @ design.loadings.T
-        mean = params.flux * self.mean_image + gain @ law.weighted
+        mean = params.flux * self.mean_image + gain @ law.weighted(params.flux)[0]
         variance = (scaled * self._atoms).sum(axis=1) - ((gain @ law.inverse) * gain).sum(axis=1)
         shape = self.pixels, self.pixels
         return mean.reshape(shape), np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
@@ -276,5 +317,5 @@ class GaussianImageModel(ImagingModel):
         """``latent`` is the image, shape (1, pixels ** 2)."""
         image = self.image(params, data)[0].ravel()
         clean = self.grid.fourier(data.u, data.v) @ image
-        loglik = np.array([self.marginal(params, self.design(data)).loglik])
+        loglik = np.array([self.loglik(params, data)])
         return Posteriors(loglik, None, self.completed(params, data, clean), image[None])

@@ -164,7 +164,7 @@ class RotatingVideo(ImageEstimator):
 
     The frames are ``flux_`` times a round Gaussian plus ``B (c + s_t)``, where c is constant and
     ``s_t = correlation_ R(rotation_) s_t-1`` plus noise.  B is a polar basis in which R is
-    orthogonal.  The states are integrated out by an information smoother, so an iteration costs
+    orthogonal.  The states are integrated out by a Kalman smoother, so an iteration costs
     the cube of their number times the number of frames, whatever the number of pixels.
 
     EM follows a rotation from within some degrees of it only: try several starts.
@@ -207,7 +207,7 @@ class RotatingVideo(ImageEstimator):
     References
     ----------
     Bouman et al. (2018), IEEE Transactions on Computational Imaging 4, 512-527 (StarWarps), for
-    state-space imaging; Rue and Held (2005), Gaussian Markov Random Fields, section 2.4.
+    state-space imaging; de Jong (1991), Annals of Statistics 19, 1073-1083, for the smoother.
     """
 
     n_states: int = 88

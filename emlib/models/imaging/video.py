@@ -264,7 +264,7 @@ class RotatingVideoModel(ImagingModel):
         Raises
         ------
         Degenerate
-            If the posterior precision is numerically singular.
+            If a covariance is numerically singular.
         """
         key = rest_of(params)
         if frames.last.get("key") != key:
@@ -291,16 +291,13 @@ class RotatingVideoModel(ImagingModel):
             run = posterior(values, left, right, correlation, self.partner)
         except np.linalg.LinAlgError as error:
             raise Degenerate(str(error)) from error
-        n_frames, k, _ = run.means.shape
-        innovation = 1.0 - correlation**2
-        log_prior = -k * (n_frames - 1) * np.log(innovation)
         constant = 2.0 * len(variances) * np.log(2.0 * np.pi)
         logs = np.log(variances)
         return Smoothed(
             run, left, right, values, values - left @ run.constant - right @ run.means,
             calibrated_values, variances, correlation,
-            -0.5 * (constant + 2.0 * float(logs.sum()) + run.log_det - log_prior) + log_jacobian,
-            0.5 * float(constant + 2.0 * np.abs(logs).sum() + abs(run.log_det) + abs(log_prior))
+            -0.5 * (constant + 2.0 * float(logs.sum()) + run.log_det) + log_jacobian,
+            0.5 * float(constant + 2.0 * np.abs(logs).sum() + run.log_det + run.largest)
             + abs(log_jacobian),
         )  # fmt: skip
 

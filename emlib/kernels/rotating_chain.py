@@ -36,7 +36,8 @@ class ChainPosterior(NamedTuple):
     log_det : float
         Of the covariance of all y.
     largest : float
-        Variance of an innovation: rounding of the determinant is about so many times epsilon.
+        Trace of a matrix that was inverted.  None has an eigenvalue below 1, so that rounding of
+        its determinant is up to so many times epsilon.
     """
 
     constant: Array
@@ -71,6 +72,8 @@ def posterior(
     numpy.linalg.LinAlgError
         If a covariance is not positive definite.
     """
+    from scipy.linalg.lapack import dtrtrs
+
     n_frames, n_rows, k = right.shape
     innovation = 1.0 - correlation**2
     unit, identity = np.eye(k), np.eye(n_rows)
@@ -84,19 +87,21 @@ def posterior(
         y, a, b = values[t], left[t], right[t]
         seen = b @ covariance
         innovations = seen @ b.T + identity
-        largest = max(largest, float(np.diagonal(innovations).max()))
-        weights, frame_log_det = inverse(innovations)
-        log_det += frame_log_det
-        surprise, border = y - b @ expected, a - b @ slope
-        constant_precision += border.T @ (weights @ border)
-        constant_shift += border.T @ (weights @ surprise)
-        gain = (weights @ seen).T
-        means[t], slopes[t] = expected + gain @ surprise, slope + gain @ border
-        filtered[t] = covariance - gain @ seen
+        largest = max(largest, float(np.trace(innovations)))
+        factor = cholesky(innovations)
+        log_det += 2.0 * float(np.log(np.diagonal(factor)).sum())
+        whole = np.hstack([seen, a - b @ slope, y - b @ expected])
+        white = dtrtrs(factor, whole, lower=1)[0]
+        seen, border, surprise = white[:, :k], white[:, k : 2 * k], white[:, 2 * k :]
+        constant_precision += border.T @ border
+        constant_shift += border.T @ surprise
+        means[t], slopes[t] = expected + seen.T @ surprise, slope + seen.T @ border
+        filtered[t] = covariance - seen.T @ seen
         if t < n_frames - 1:
             covariance = correlation**2 * filtered[t] + innovation * unit
             gains[t] = correlation * (filtered[t] @ inverse(covariance)[0])
             expected, slope = correlation * means[t], correlation * slopes[t]
+    largest = max(largest, float(np.trace(constant_precision)))
     constant_covariance, last = inverse(constant_precision)
     constant = constant_covariance @ constant_shift
 
@@ -127,13 +132,21 @@ def _by_row(left: Array, right: Array) -> Array:
     return np.asarray(np.einsum("ij,ij->i", left, right))
 
 
-def inverse(matrix: Array) -> tuple[Array, float]:
-    """Of a symmetric positive definite matrix, and the logarithm of its determinant."""
-    from scipy.linalg.lapack import dpotrf, dpotri
+def cholesky(matrix: Array) -> Array:
+    """Lower factor of a symmetric positive definite matrix; what is above it means nothing."""
+    from scipy.linalg.lapack import dpotrf
 
     factor, wrong = dpotrf(matrix, lower=1)
     if wrong:
         raise np.linalg.LinAlgError("a covariance is not positive definite")
+    return np.asarray(factor)
+
+
+def inverse(matrix: Array) -> tuple[Array, float]:
+    """Of a symmetric positive definite matrix, and the logarithm of its determinant."""
+    from scipy.linalg.lapack import dpotri
+
+    factor = cholesky(matrix)
     half = np.tril(dpotri(factor, lower=1)[0])
     whole = half + half.T
     whole.flat[:: len(matrix) + 1] *= 0.5

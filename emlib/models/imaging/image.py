@@ -199,7 +199,9 @@ class GaussianImageModel(ImagingModel):
         y, variances = stacked(values), np.tile(noise, 2)
         covariance = np.tensordot(params.band_variances, design.kernels, 1)
         covariance.flat[:: len(y) + 1] += variances
-        largest = float((np.diagonal(covariance) / variances).max())  # times epsilon: rounding
+        # In units of the noise no eigenvalue is below 1: rounding of the determinant is up to
+        # epsilon times the trace.
+        trace = float((np.diagonal(covariance) / variances).sum())
         factor, wrong = dpotrf(covariance, lower=1)
         if wrong:
             raise Degenerate("the covariance of the visibilities is singular")
@@ -207,7 +209,7 @@ class GaussianImageModel(ImagingModel):
         inverse = dpotri(factor, lower=1)[0]
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         constant = len(y) * np.log(2.0 * np.pi)
-        magnitude = 0.5 * (constant + np.abs(np.log(variances)).sum() + largest)
+        magnitude = 0.5 * (constant + np.abs(np.log(variances)).sum() + trace)
         magnitude += abs(log_jacobian)
         return Marginal(
             y, stacked(design.measurements.mean), variances, inverse,

@@ -15,6 +15,7 @@ import emlib
 from emlib.errors import EmlibError
 
 FOLDER = click.Path(path_type=Path)
+RESULTS = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
 
 
 MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -66,7 +67,7 @@ def status(study: str) -> None:
 
 @main.command()
 @click.argument("fit_id")
-@click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
+@RESULTS
 @click.option(
     "--plot",
     metavar="[FILE]",
@@ -139,12 +140,26 @@ def mirror(study: str, uri: str | None) -> None:
     )
 
 
+@main.command()
+@click.argument("others", type=FOLDER, nargs=-1, required=True, metavar="OTHER_RESULTS...")
+@RESULTS
+def merge(others: tuple[Path, ...], results: Path) -> None:
+    """Take the finished fits of other results folders; exit code 1 if any disagree or are damaged.
+
+    A fit that both have with other numbers stays as it is here; both are in conflicts.jsonl.
+    """
+    from emlib.study.merge import merge as merge_stores
+    from emlib.study.merge import show_merged
+
+    merged = merge_stores(results, others)
+    show_merged(merged, results, others)
+    if merged.conflicts or merged.faults:
+        sys.exit(1)
+
+
 @main.group()
 def store() -> None:
     """Check and tidy the store of finished fits."""
-
-
-RESULTS = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
 
 
 @store.command("verify")

@@ -58,11 +58,12 @@ def plan(config: Path, values: tuple[str, ...], resize: bool) -> None:
 
 @main.command()
 @click.argument("study")
-def status(study: str) -> None:
-    """Count the fits of STUDY by status, and the blocks that are missing."""
+@click.option("--watch", is_flag=True, help="Follow the run; exit code 1 if it dies.")
+def status(study: str, watch: bool) -> None:
+    """Count the fits of STUDY by status, with reasons, and the blocks that are missing."""
     from emlib.study.status import show_status
 
-    show_status(_study_dir(study))
+    show_status(_study_dir(study), follow=watch)
 
 
 @main.command()

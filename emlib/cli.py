@@ -49,11 +49,12 @@ def main() -> None:
 @click.argument("config", type=FOLDER, default=Path("config.yaml"))
 @click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="Override a value.")
 @click.option("--resize", is_flag=True, help="Freeze the config's block_size instead of the old.")
-def plan(config: Path, values: tuple[str, ...], resize: bool) -> None:
+@click.option("--profile", type=FOLDER, help="Say what it costs under this Snakemake profile.")
+def plan(config: Path, values: tuple[str, ...], resize: bool, profile: Path | None) -> None:
     """Say what CONFIG would run: cells, fits, jobs, time, replicates needed. Runs nothing."""
     from emlib.study.plan import show_plan
 
-    show_plan(config, list(values), resize=resize)
+    show_plan(config, list(values), resize=resize, profile=profile)
 
 
 @main.command()

@@ -65,9 +65,9 @@ def watch(study_dir: Path, console: Any, pause: Callable[[], object] | None = No
             state = study_state(study_dir)
             text = told(state, pace(paths, time.time()) if running else None)
             bar.update(task, total=state.total["planned"], completed=state.done, description=text)
-            if not console.is_terminal and text != last:
+            if not console.is_terminal and told(state, None) != last:
                 print(f"{state.done}/{state.total['planned']} {text}", flush=True)
-            last = text
+            last = told(state, None)
             if not running:
                 break
             (pause or (lambda: time.sleep(REFRESH_SECONDS)))()

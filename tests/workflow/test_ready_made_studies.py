@@ -28,6 +28,12 @@ FEW: dict[str, Any] = {
     "stopping": {"tol": 1.0e-3, "max_iter": 200},
 }
 """What a study is cut down to: everything in it once."""
+SMALL: dict[str, dict[str, Any]] = {
+    "gaussian_image": {"cadence": 120},
+    "rotating_video": {"n_frames": 5},
+}
+"""Images of fewer visibilities, by generator; those of a file's coverage are few by themselves."""
+SMALL_MODELS: dict[str, dict[str, Any]] = {"rotating_video": {"n_states": 12}}
 
 README = (REPOSITORY / "studies" / "README.md").read_text()
 
@@ -118,6 +124,10 @@ def thinned(path: Path) -> dict[str, Any]:
         for dataset in [d for m, d in pairs if m == model][-1:]
     }
     config["datasets"] = {key: spec for key, spec in config["datasets"].items() if key in kept}
+    for spec in config["datasets"].values():
+        spec |= SMALL.get(spec.get("generator"), {})
+    for spec in config["models"].values():
+        spec |= SMALL_MODELS.get(spec["family"], {})
     for line in config.get("missingness", []):
         if isinstance(line.get("rate"), list):
             line["rate"] = line["rate"][0]

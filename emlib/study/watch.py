@@ -46,7 +46,7 @@ def watch(study_dir: Path, console: Any, pause: Callable[[], object] | None = No
     console : rich.console.Console
         A bar on a terminal; elsewhere a line whenever something has changed.
     pause : callable
-        Called between two looks; waits two seconds by default.
+        Called between two looks; by default it waits two seconds, or four times what a look took.
 
     Raises
     ------
@@ -56,11 +56,13 @@ def watch(study_dir: Path, console: Any, pause: Callable[[], object] | None = No
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     paths = StudyPaths(study_dir)
-    last = ""
+    last, took = "", 0.0
+    wait = pause or (lambda: time.sleep(max(REFRESH_SECONDS, 4.0 * took)))  # thousands of blocks
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("")
         while True:
+            began = time.monotonic()
             running = _held(paths.lock)  # before the look: what ends meanwhile is seen by the next
             state = study_state(study_dir)
             text = told(state, pace(paths, time.time()) if running else None)
@@ -70,17 +72,19 @@ def watch(study_dir: Path, console: Any, pause: Callable[[], object] | None = No
             last = told(state, None)
             if not running:
                 break
-            (pause or (lambda: time.sleep(REFRESH_SECONDS)))()
+            took = time.monotonic() - began
+            wait()
     _judge(paths, state)
 
 
 def told(state: StudyState, going: Pace | None) -> str:
     """Blocks, rate, time left, and fits that did not converge."""
     parts = [f"fits, {state.blocks - state.blocks_missing} of {state.blocks} blocks"]
-    left = None
-    if going is not None:
-        left = going.seconds_for(state.total["planned"] - state.done)
-    if going is not None and left is not None:
+    missing = state.total["planned"] - state.done
+    left = None if going is None else going.seconds_for(missing)
+    if going is not None and not missing:
+        parts += ["report and mirror to come"]
+    elif going is not None and left is not None:
         parts += [f"{going.fits / going.seconds:.3g} fits/s", f"{_clock(left)} left"]
     total = state.total
     bad = [f"{total[status]} {status}" for status in STATUSES[1:] if total[status]]

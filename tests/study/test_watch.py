@@ -58,7 +58,7 @@ def test_a_run_is_followed_from_block_to_block_until_the_study_is_complete(paths
     assert lines == [
         "0/72 fits, 0 of 8 blocks; none yet",
         "10/72 fits, 1 of 8 blocks; 5 failed",
-        "72/72 fits, 8 of 8 blocks; 36 failed",
+        "72/72 fits, 8 of 8 blocks; report and mirror to come; 36 failed",
         "study small is complete",
     ]
 

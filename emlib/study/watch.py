@@ -117,7 +117,7 @@ def _judge(paths: StudyPaths, state: StudyState) -> None:
     what = f"{total['planned'] - state.done} of {total['planned']} fits are missing"
     if not state.blocks_missing and lacking:
         what = f"all blocks are there, but not {', '.join(lacking)}"
-    jobs = f"; {writing} of its jobs are still alive, without their Snakemake" if writing else ""
+    jobs = f"; jobs still alive without their Snakemake: {writing}" if writing else ""
     raise EmlibError(
         f"study {name} is not complete, and no Snakemake is running it: {what}{jobs}; "
         "the same snakemake command goes on"

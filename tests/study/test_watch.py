@@ -89,7 +89,7 @@ def test_jobs_that_outlive_their_snakemake_are_counted(paths):
     ids = (first.dataset, first.missingness, first.model, first.block)
     with (
         FileLock(paths.block_lock(*ids)),
-        pytest.raises(EmlibError, match="1 of its jobs are still"),
+        pytest.raises(EmlibError, match="alive without their Snakemake: 1;"),
     ):
         follow(paths)
 

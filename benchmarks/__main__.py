@@ -1,6 +1,7 @@
 """``python -m benchmarks [family ...]`` prints one table; every module here is one family.
 
-``scaling``, the cost of an iteration as data grow, is a table and a figure of its own.
+``scaling``, the cost of an iteration as data grow, is a table and a figure of its own; ``imaging``
+and ``starwarps`` are commands of their own.
 """
 
 import importlib
@@ -15,7 +16,9 @@ import benchmarks
 from benchmarks import scaling
 from benchmarks.side_by_side import measured
 
-NOT_FAMILIES = {"__main__", "side_by_side", "scaling", "study"}
+NOT_FAMILIES = {
+    "__main__", "side_by_side", "scaling", "study", "imaging", "starwarps", "starwarps_peer",
+}  # fmt: skip
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.imaging import drawn, scores_of, starts_of
+from benchmarks.imaging import drawn, scores_of
 from emlib import RotatingVideo
 from emlib.data import Visibilities
 from emlib.models.imaging.video import RotatingVideoModel
@@ -34,7 +34,9 @@ from emlib.study.scores import image_scores
 
 PIXELS = 16
 ROTATION = 12.0
-ITERATIONS = 8
+STARTS = (0.0, 20.0)
+"""Rotations that both start from where they learn it: no motion, and one that is within reach."""
+ITERATIONS = 6
 """Of StarWarps' EM over the motion."""
 
 TUNING_SEEDS = (100, 101)
@@ -51,7 +53,8 @@ START: dict[str, Any] = {
     "pixels": PIXELS, "field_of_view": 160.0, "flux": 2.0, "fwhm": 35.0, "dropoff": 1.0,
     "fraction": 2.0, "process": 0.25, "pulse": "delta",
 }  # fmt: skip
-"""Near those of ehtim's own example, whose process noise is 0.02 in these units."""
+"""What ``tune`` finds; ehtim's example has a triangle, fwhm 50, dropoff 2, fraction 0.5 and, in
+these units, process 0.02."""
 
 STILL = START | {"process": 1.5, "rotation": 0.0, "iterations": 0}
 KNOWN = START | {"rotation": ROTATION, "iterations": 0}
@@ -100,16 +103,16 @@ def compared(python: str, seed: int) -> dict[str, list[float]]:
     rows = {}
     for name, rotations, settings in (
         ("emlib, motion known", [ROTATION], {"known": True}),
-        ("emlib, best of five starts by its loglik", starts_of(seed), {}),
+        ("emlib, best of two starts by its loglik", STARTS, {}),
         ("emlib tuned, motion known", [ROTATION], EMLIB | {"known": True}),
-        ("emlib tuned, best of five starts by its loglik", starts_of(seed), EMLIB),
+        ("emlib tuned, best of two starts by its loglik", STARTS, EMLIB),
     ):
         began = time.process_time()
         ends = [fitted(data, start, **settings) for start in rotations]
         seconds = time.process_time() - began
         best = max(ends, key=lambda end: float(end.loglik_))
         rows[name] = row(name, scores_of(best, truth), float(best.rotation_), seconds)
-    learned = [LEARNED | {"rotation": start} for start in starts_of(seed)]
+    learned = [LEARNED | {"rotation": start} for start in STARTS]
     still, known, *ends = starwarps(python, data, [STILL, KNOWN, *learned])
     scores = [image_scores(end["frames"], truth, 160.0) for end in ends]
     by_loglik = int(np.argmax([end["loglik"] for end in ends]))
@@ -118,8 +121,8 @@ def compared(python: str, seed: int) -> dict[str, list[float]]:
     for name, end in (
         ("StarWarps, no motion", still),
         ("StarWarps, motion known", known),
-        ("StarWarps, best of five starts by its likelihood", ends[by_loglik]),
-        ("StarWarps, best of five starts by the true frames", ends[by_truth]),
+        ("StarWarps, best of two starts by its likelihood", ends[by_loglik]),
+        ("StarWarps, best of two starts by the true frames", ends[by_truth]),
     ):
         took = float(end["seconds"]) if end is still or end is known else seconds
         found = image_scores(end["frames"], truth, 160.0)
@@ -185,8 +188,6 @@ def main(python: str, what: str) -> None:
         known = tuned(python, START | {"rotation": ROTATION, "iterations": 0}, list(GRID))
         print(known, flush=True)
         print(tuned(python, known | {"rotation": 0.0}, ["process", "fraction"]))
-        learned = known | {"rotation": 20.0, "iterations": ITERATIONS}
-        print(tuned(python, learned, ["process"]))
         return
     rows = []
     for seed in range(int(what)):

@@ -1,8 +1,8 @@
 """``python -m benchmarks.study.sweep``: 50,000 fits run to the end through Slurm on this machine.
 
 A Slurm of one node is started for it (``tests/slurm/cluster``) and stopped after it. Printed are
-wall seconds, CPU seconds of all Python processes together, jobs, jobs that were tried again, and how
-the fits ended. ``python -m benchmarks.study.planning`` plans 1,000,000.
+wall seconds, CPU seconds of all Python processes together, jobs, jobs that were tried again, and
+how the fits ended. ``python -m benchmarks.study.planning`` plans 1,000,000.
 """
 
 from __future__ import annotations

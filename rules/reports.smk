@@ -31,6 +31,7 @@ TABLES = (
     "machines",
     "replicates",
     "hits",
+    "rings",
 )
 PICTURES = []
 if STUDY.jobs["images"]:  # a study of images has figures of its own

@@ -7,7 +7,7 @@ import numpy as np
 
 from emlib.datasets.dataset import Truth
 from emlib.datasets.family import Drawn, FamilyGenerator
-from emlib.datasets.settings import Setting, choice, count, probability
+from emlib.datasets.settings import Setting, choice, count, probability, rows
 
 
 class CensoredNormalGenerator(FamilyGenerator):
@@ -24,7 +24,7 @@ class CensoredNormalGenerator(FamilyGenerator):
     family: ClassVar[str] = "censored_normal"
     extras: ClassVar[tuple[str, ...]] = ("covariates", "upper")
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "d": count(),
         "n_covariates": count(0, 0),
         "censored": probability(0.3),

@@ -8,7 +8,7 @@ import numpy as np
 from emlib.datasets.dataset import Truth
 from emlib.datasets.family import FamilyGenerator
 from emlib.datasets.naming import default_names
-from emlib.datasets.settings import Setting, count, counts, positive
+from emlib.datasets.settings import Setting, count, counts, positive, rows
 
 
 class PoissonMixtureGenerator(FamilyGenerator):
@@ -20,7 +20,7 @@ class PoissonMixtureGenerator(FamilyGenerator):
 
     family: ClassVar[str] = "poisson_mixture"
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "d": count(),
         "n_components": count(2),
         "rate": positive(5.0),
@@ -46,7 +46,7 @@ class BernoulliMixtureGenerator(FamilyGenerator):
 
     family: ClassVar[str] = "bernoulli_mixture"
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "d": count(),
         "n_components": count(2),
         "evenness": positive(0.5),
@@ -72,7 +72,7 @@ class LatentClassGenerator(FamilyGenerator):
 
     family: ClassVar[str] = "latent_class"
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "n_levels": counts(2),
         "n_components": count(2),
         "evenness": positive(0.5),

@@ -9,10 +9,10 @@ from emlib.datasets.dataset import Truth
 from emlib.datasets.family import FamilyGenerator
 from emlib.datasets.hmm import random_means
 from emlib.datasets.naming import Mistakes
-from emlib.datasets.settings import Setting, count, positive, probability
+from emlib.datasets.settings import Setting, count, positive, probability, rows
 
 FACTORS: dict[str, Setting] = {
-    "n": count(),
+    "n": rows(),
     "d": count(2),
     "n_factors": count(),
     "communality": probability(0.6),

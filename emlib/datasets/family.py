@@ -11,7 +11,7 @@ need an own ``rows``.
     class PoissonMixtureGenerator(FamilyGenerator):
         family = "poisson_mixture"
         schema: ClassVar = {
-            "n": count(), "d": count(), "n_components": count(2), "spread": positive(1.0),
+            "n": rows(), "d": count(), "n_components": count(2), "spread": positive(1.0),
         }
 
         def model_settings(self, settings):

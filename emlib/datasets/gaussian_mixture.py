@@ -13,7 +13,7 @@ from emlib.datasets.dataset import Dataset, DatasetInfo, Truth
 from emlib.datasets.given_mixture import check_given, given_parameters, is_given
 from emlib.datasets.naming import Mistakes, default_names, is_count, is_number, unknown_name
 from emlib.datasets.overlap import Overlap, overlap
-from emlib.datasets.settings import Setting, check_settings, count, flag, number
+from emlib.datasets.settings import Setting, check_settings, count, flag, number, rows
 from emlib.errors import ConfigError
 
 FloatArray = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ class GaussianMixtureGenerator:
 
     family: ClassVar[str] = "gaussian_mixture"
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "d": count(),
         "n_components": count(2),
         "overlap": Setting(lambda wanted: True, "", None),

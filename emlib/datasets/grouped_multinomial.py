@@ -7,7 +7,7 @@ import numpy as np
 
 from emlib.datasets.dataset import Truth
 from emlib.datasets.family import Drawn, FamilyGenerator
-from emlib.datasets.settings import Setting, choice, count, positive
+from emlib.datasets.settings import Setting, choice, count, positive, rows
 
 CELLS: dict[str, dict[str, Any]] = {
     "linkage": {
@@ -38,7 +38,7 @@ class GroupedMultinomialGenerator(FamilyGenerator):
 
     family: ClassVar[str] = "grouped_multinomial"
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "total": count(1, 100),
         "cells": choice(*CELLS, default="linkage"),
         "evenness": positive(2.0),

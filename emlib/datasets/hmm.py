@@ -7,11 +7,11 @@ import numpy as np
 
 from emlib.datasets.dataset import Truth
 from emlib.datasets.family import FamilyGenerator
-from emlib.datasets.settings import Setting, count, positive, probability
+from emlib.datasets.settings import Setting, count, positive, probability, rows
 
 CHAIN: dict[str, Setting] = {
-    "length": count(2),
-    "n_sequences": count(1, 1),
+    "length": rows(2),
+    "n_sequences": rows(1, 1),
     "n_states": count(2),
     "persistence": probability(0.9),
 }

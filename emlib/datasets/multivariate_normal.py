@@ -7,7 +7,7 @@ import numpy as np
 
 from emlib.datasets.dataset import Truth
 from emlib.datasets.family import FamilyGenerator
-from emlib.datasets.settings import Setting, count, number
+from emlib.datasets.settings import Setting, count, number, rows
 
 
 class MultivariateNormalGenerator(FamilyGenerator):
@@ -22,7 +22,7 @@ class MultivariateNormalGenerator(FamilyGenerator):
 
     family: ClassVar[str] = "multivariate_normal"
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "d": count(),
         "correlation": number("not in [0, 1)", lambda value: 0 <= value < 1, 0.5),
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 from emlib.datasets.dataset import Truth
 from emlib.datasets.family import Drawn, FamilyGenerator
-from emlib.datasets.settings import Setting, count, positive
+from emlib.datasets.settings import Setting, count, positive, rows
 
 
 class RegressionMixtureGenerator(FamilyGenerator):
@@ -22,7 +22,7 @@ class RegressionMixtureGenerator(FamilyGenerator):
     family: ClassVar[str] = "regression_mixture"
     extras: ClassVar[tuple[str, ...]] = ("covariates",)
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "n_components": count(2),
         "n_covariates": count(1, 1),
         "d": count(1, 1),
@@ -67,7 +67,7 @@ class PoissonRegressionMixtureGenerator(RegressionMixtureGenerator):
 
     family: ClassVar[str] = "poisson_regression_mixture"
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "n_components": count(2),
         "n_covariates": count(1, 1),
         "d": count(1, 1),

@@ -23,11 +23,21 @@ class Setting:
     schema: Mapping[str, Any] = field(default_factory=dict)
 
 
-def count(least: int = 1, default: Any = REQUIRED) -> Setting:
-    """A whole number of at least ``least``."""
-    complaint = f"not a whole number of at least {least}"
-    schema = {"type": "integer", "minimum": least}
-    return Setting(lambda value: is_count(value, least), complaint, default, schema)
+def count(least: int = 1, default: Any = REQUIRED, most: int = 1_000_000) -> Setting:
+    """A whole number of at least ``least``, and few enough to be listed one by one."""
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+
+    def accepts(value: Any) -> bool:
+        return is_count(value, least) and value <= most
+
+    return Setting(
+        accepts, f"not a whole number of at least {least} and at most {most}", default, schema
+    )
+
+
+def rows(least: int = 1, default: Any = REQUIRED) -> Setting:
+    """A number of rows, steps or sequences."""
+    return count(least, default, 1_000_000_000)
 
 
 def number(complaint: str, holds: Callable[[float], bool], default: Any = REQUIRED) -> Setting:

@@ -1,6 +1,8 @@
 """A dataset of a configuration: checked, described and drawn from one plain mapping of settings."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -183,11 +185,12 @@ def draw_dataset(
     if "generator" not in spec:
         return _loaded(spec)
     generator = GENERATORS[spec["generator"]]
-    if truth is None and parameter_rng is not None:
-        truth = generator.draw_truth(spec, parameter_rng)
-    if truth is None or row_rng is None:
-        raise ConfigError("a generated dataset needs parameter_rng (or its truth) and row_rng")
-    return generator.draw_rows(spec, truth, row_rng)
+    with _within_memory():
+        if truth is None and parameter_rng is not None:
+            truth = generator.draw_truth(spec, parameter_rng)
+        if truth is None or row_rng is None:
+            raise ConfigError("a generated dataset needs parameter_rng (or its truth) and row_rng")
+        return generator.draw_rows(spec, truth, row_rng)
 
 
 def draw_truth(spec: Mapping[str, Any], parameter_rng: np.random.Generator) -> Truth | None:
@@ -195,7 +198,20 @@ def draw_truth(spec: Mapping[str, Any], parameter_rng: np.random.Generator) -> T
     _require_sound(spec)
     if "generator" not in spec:
         return None
-    return GENERATORS[spec["generator"]].draw_truth(spec, parameter_rng)
+    with _within_memory():
+        return GENERATORS[spec["generator"]].draw_truth(spec, parameter_rng)
+
+
+@contextmanager
+def _within_memory() -> Iterator[None]:
+    """Say of what no array can hold that it is too large."""
+    try:
+        yield
+    except (MemoryError, OverflowError, ValueError) as error:
+        too_large = re.search("too (big|large)|[Mm]aximum (allowed|supported)", str(error))
+        if not too_large and not isinstance(error, MemoryError):
+            raise
+        raise ConfigError(f"is too large for this machine's memory ({error})") from None
 
 
 def source_files(spec: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from emlib.datasets.dataset import Truth
 from emlib.datasets.family import FamilyGenerator
-from emlib.datasets.settings import Setting, count, positive, probability
+from emlib.datasets.settings import Setting, count, positive, probability, rows
 
 
 class StateSpaceGenerator(FamilyGenerator):
@@ -20,8 +20,8 @@ class StateSpaceGenerator(FamilyGenerator):
 
     family: ClassVar[str] = "state_space"
     schema: ClassVar[Mapping[str, Setting]] = {
-        "length": count(2),
-        "n_sequences": count(1, 1),
+        "length": rows(2),
+        "n_sequences": rows(1, 1),
         "n_states": count(1),
         "d": count(),
         "persistence": probability(0.8),

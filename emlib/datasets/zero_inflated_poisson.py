@@ -7,7 +7,7 @@ import numpy as np
 
 from emlib.datasets.dataset import Truth
 from emlib.datasets.family import Drawn, FamilyGenerator
-from emlib.datasets.settings import Setting, count, positive, probability
+from emlib.datasets.settings import Setting, count, positive, probability, rows
 
 
 class ZeroInflatedPoissonGenerator(FamilyGenerator):
@@ -23,7 +23,7 @@ class ZeroInflatedPoissonGenerator(FamilyGenerator):
     family: ClassVar[str] = "zero_inflated_poisson"
     extras: ClassVar[tuple[str, ...]] = ("covariates",)
     schema: ClassVar[Mapping[str, Setting]] = {
-        "n": count(),
+        "n": rows(),
         "d": count(),
         "n_covariates": count(0, 0),
         "inflation": probability(0.3),

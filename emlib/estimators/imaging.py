@@ -195,7 +195,7 @@ class RotatingVideo(ImageEstimator):
     rotation_ : ndarray of shape ()
         Degrees a frame, positive from east to north.
     correlation_ : ndarray of shape ()
-        Of successive frames, once rotated; at most 1 - 1e-6.
+        Of successive frames, once rotated; at most 1 - 1e-4.
     static_variance_, moving_variance_ : ndarray of shape ()
         Of the states c and s_t.
     flux_, noise_scale_, noise_weights_, gain_amplitudes_, gain_phases_ : ndarray

@@ -2,13 +2,6 @@
 
 from emlib.inference.bootstrap import bootstrap_errors, refits
 from emlib.inference.certificate import Certificate, certify
-from emlib.inference.image_scores import (
-    correlation,
-    dynamic_nrmse,
-    nrmse,
-    spot_angle_error,
-    spot_angles,
-)
 from emlib.inference.impute import Imputer
 from emlib.inference.information import Information, observed_information
 from emlib.inference.ring import Ring, fit_ring
@@ -22,13 +15,8 @@ __all__ = [
     "StandardErrors",
     "bootstrap_errors",
     "certify",
-    "correlation",
-    "dynamic_nrmse",
     "fit_ring",
     "information_errors",
-    "nrmse",
     "observed_information",
     "refits",
-    "spot_angle_error",
-    "spot_angles",
 ]

@@ -10,7 +10,7 @@ from emlib.report.cells import setting_codes
 from emlib.report.load import SETTING, Results, by_cell
 from emlib.report.outcomes import Outcomes
 from emlib.report.statistics import mean_and_error
-from emlib.study.scores import HIGHER_IS_BETTER, MEASURES
+from emlib.study.measures import HIGHER_IS_BETTER, MEASURES
 
 ERROR_RESOLUTION = 1e-3
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from emlib.errors import StoreError
 from emlib.study import files, grid
+from emlib.study.measures import MEASURES
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
-from emlib.study.scores import MEASURES
 
 FIT_COLUMNS = [
     *("fit_id", "cell_id", "dataset", "missingness", "model", "init", "algorithm", "oracle"),

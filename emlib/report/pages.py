@@ -18,6 +18,7 @@ from emlib.report.load import rows_of
 from emlib.report.picture_figures import animations
 from emlib.report.pictures import Pictures
 from emlib.report.provenance import provenance, study_text
+from emlib.report.rings import ring_rows
 from emlib.report.theme import Look
 from emlib.study.paths import BLOCK_KINDS
 
@@ -104,6 +105,7 @@ def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
         "optima_groups": views_optima.detail_groups(tables, look),
         "optima_inits": look.inits,
         "uncertain": views_optima.uncertain(tables),
+        "rings": ring_rows(tables["rings"]),
         "costs": views_optima.cost_groups(tables, look),
         "budget_columns": [fmt.given(budget) for budget in BUDGETS],
         "status_columns": status_columns,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from emlib.report.load import rows_of
 from emlib.report.pictures import Picture, Pictures
 from emlib.report.theme import Look
 from emlib.study.atomic import write_bytes, write_text
@@ -126,7 +127,7 @@ def _panels(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[tuple[A
     drawn = cells[cells["cell_id"].isin(list(pictures.cells))]
     rows = []
     for key, group in drawn.groupby(["dataset", "model", "algorithm", "missingness"], sort=False):
-        by_init = {row.init: pictures.cells[row.cell_id] for row in group.itertuples()}
+        by_init = {row.init: pictures.cells[str(row.cell_id)] for row in rows_of(group)}
         rows.append((*key, {init: by_init[init] for init in look.inits if init in by_init}))
     return rows
 

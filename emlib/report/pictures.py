@@ -90,17 +90,17 @@ def write_pictures(results: Results, tables: Mapping[str, pd.DataFrame]) -> None
         case = cases_of(paths, study["models"][block.model], block)[block.first]
         plane = f"plane/{block.dataset}/{block.missingness}"
         arrays[f"{plane}/uv"] = np.asarray(case.extras["uv"])
-        arrays[f"{plane}/dropped"] = np.isnan(case.values).any(axis=1) | case.hidden.any(axis=1)
+        arrays[f"{plane}/dropped"] = np.asarray((np.isnan(case.values) | case.hidden).any(axis=1))
         if case.truth is not None and _truth(case.truth) is not None:
-            arrays[f"truth/{block.dataset}/frames"] = np.float32(_truth(case.truth))
+            arrays[f"truth/{block.dataset}/frames"] = _single(_truth(case.truth))
             arrays[f"truth/{block.dataset}/view"] = np.asarray(case.truth["field_of_view"])
         around = case.model.start(case.data, np.ones((case.data.n, 1)))
         for row in here:
             params = case.model.unpack(np.array(row["final"]), around, "natural")
             name = f"cell/{wanted[row['fit_id']][0]}"
             frames, deviations = case.model.pictures(params, case.data)
-            arrays[f"{name}/frames"] = np.float32(frames)
-            arrays[f"{name}/deviations"] = np.float32(deviations)
+            arrays[f"{name}/frames"] = _single(frames)
+            arrays[f"{name}/deviations"] = _single(deviations)
             arrays[f"{name}/view"] = np.asarray(case.model.field_of_view)
     files.save_npz(paths.pictures, arrays | _quality(results, tables["hits"]))
 
@@ -108,7 +108,9 @@ def write_pictures(results: Results, tables: Mapping[str, pd.DataFrame]) -> None
 def read_pictures(path: Path) -> Pictures:
     """What ``write_pictures`` wrote."""
     arrays = files.load_npz(path)
-    cells, truths, planes = {}, {}, {}
+    cells: dict[str, Picture] = {}
+    truths: dict[str, Picture] = {}
+    planes = {}
     for kind, *names in _entries(arrays):
         stem = "/".join([kind, *names])
         if kind == "plane":
@@ -136,6 +138,10 @@ def _quality(results: Results, hits: pd.DataFrame) -> dict[str, NDArray[Any]]:
 def _entries(arrays: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     stems = {tuple(name.split("/")[:-1]) for name in arrays}
     return iter(sorted(stem for stem in stems if len(stem) > 1))
+
+
+def _single(numbers: Any) -> NDArray[np.float32]:
+    return np.asarray(numbers, dtype=np.float32)
 
 
 def _truth(truth: Mapping[str, Any]) -> Array | None:

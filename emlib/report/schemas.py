@@ -6,7 +6,7 @@ results/README.md says what each column means; a test keeps the two together.
 import pyarrow as pa
 
 from emlib.report.cells import FLAGS, STATUSES
-from emlib.study.scores import MEASURES
+from emlib.study.measures import MEASURES
 
 _TYPES = {"str": pa.string(), "f64": pa.float64(), "i32": pa.int32(), "bool": pa.bool_()}
 
@@ -96,5 +96,10 @@ TABLES: dict[str, pa.Schema] = {
     "hits": _schema(
         "fit_id:str cell_id:str replicate:i32 start:i32 reference:f64 loss:f64 hit:bool "
         "spurious_above:bool best_of_replicate:bool"
+    ),
+    "rings": _schema(
+        "dataset:str missingness:str model:str init:str oracle:bool replicate:i32 objective:f64 "
+        "chosen:bool diameter:f64 diameter_spread:f64 width:f64 orientation:f64 asymmetry:f64 "
+        "central_brightness:f64 east:f64 north:f64"
     ),
 }

@@ -21,6 +21,7 @@ from emlib.report.optima import basin_table, find_optima, with_verdicts
 from emlib.report.outcomes import Outcomes, judge
 from emlib.report.pictures import has_images, write_pictures
 from emlib.report.profiles import loss_table, profile_table
+from emlib.report.rings import ring_table
 from emlib.report.schemas import TABLES
 from emlib.report.sensitivity import sensitivity_summary, sensitivity_table
 from emlib.report.statistics import Bootstrap
@@ -98,6 +99,7 @@ def compute_tables(results: Results) -> dict[str, pd.DataFrame]:
             cell_id=plan["cell_id"].to_numpy()[replicates["cell"]], best_fit=best_fit
         ),
         "hits": hit_table(results.fits, outcomes, best),
+        "rings": ring_table(results, replicates),
     }
 
 

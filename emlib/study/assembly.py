@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from emlib.study.identity import replay_line
 from emlib.study.journal import decode
-from emlib.study.scores import MEASURES
+from emlib.study.measures import MEASURES
 
 NAN = math.nan
 Row = dict[str, Any]

@@ -177,10 +177,14 @@ def _check_models(
                 models.append(model)
         if not models:
             continue
-        draws = [
-            draw_replicate(study["seed"], study["datasets"][dataset], r, truths.get(dataset))
-            for r in range(min(DRAWS, study["replicates"]) if info.synthetic else 1)
-        ]
+        try:
+            draws = [
+                draw_replicate(study["seed"], study["datasets"][dataset], r, truths.get(dataset))
+                for r in range(min(DRAWS, study["replicates"]) if info.synthetic else 1)
+            ]
+        except EmlibError as error:
+            mistakes.add(("datasets", dataset), str(error))
+            continue
         for model in models:
             wrong = [_unfit(study["models"][model], data) for data in draws]
             if all(wrong):  # what befalls one draw alone is a row with status `invalid`

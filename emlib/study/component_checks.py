@@ -184,6 +184,9 @@ def _check_missingness(
     if name is None:
         mistakes.add([*place, "mechanism"], f"missing; one of {', '.join(mechanisms())}")
         return
+    if not isinstance(name, str):
+        mistakes.add([*place, "mechanism"], f"{shown(name)} is not text")
+        return
     if "id" in line:
         check_id(("missingness", str(i)), str(line["id"]), mistakes)
     settings = {k: v for k, v in line.items() if k not in ("mechanism", "rate", "id")}

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from emlib.errors import StoreError
 from emlib.study.atomic import write_bytes
 from emlib.study.checksums import BLANK, flaw, sealed
-from emlib.study.scores import MEASURES
+from emlib.study.measures import MEASURES
 
 _TYPES = {
     "str": pa.string(),

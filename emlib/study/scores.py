@@ -13,13 +13,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-OF_IMAGES = ("nrmse", "ncc", "dynamic_nrmse", "spot_angle_error")
-MEASURES = ("parameter_error", "ari", "imputation_error", *OF_IMAGES)
-"""Columns of a fit's row that say how good its estimates are."""
-
-HIGHER_IS_BETTER = frozenset({"ari", "ncc"})
-"""Those of which 1 is the best; of the others, 0."""
-
 
 def adjusted_rand(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Adjusted Rand index of two labellings of the same rows, each of shape (n,).

@@ -24,8 +24,9 @@ _FLOAT = re.compile(
 )
 _NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
 _UNFIT = re.compile("[\0\ud800-\udfff]")
-BYTES, VALUES, DEPTH = 10_000_000, 1_000_000, 50
-"""Most bytes of a file, and values and levels in it once its aliases are unfolded."""
+BYTES, VALUES, DEPTH, DIGITS = 10_000_000, 1_000_000, 50, 40
+"""Most bytes of a file, values and levels in it once its aliases are unfolded, digits of a whole
+number (any of them fits a float)."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -75,12 +76,11 @@ class _Loader(yaml.SafeLoader):
         """A boolean, a number or nothing; a leading zero does not make a whole number octal."""
         text = self.construct_scalar(node)
         pattern, make = _PLAIN[node.tag]
-        try:
-            if pattern.match(text):
-                return make(text)
-        except ValueError:  # thousands of digits
-            pass
-        return _refuse(f"{text[:40]!r} is no {node.tag.rpartition(':')[2]}", node.start_mark)
+        if not pattern.match(text):
+            _refuse(f"{text!r} is no {node.tag.rpartition(':')[2]}", node.start_mark)
+        if make is int and len(text) > DIGITS:
+            _refuse(f"a whole number of more than {DIGITS} digits", node.start_mark)
+        return make(text)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         if not isinstance(node, yaml.MappingNode):

@@ -11,8 +11,8 @@ import pandas as pd
 from emlib.errors import StoreError
 from emlib.study import files
 from emlib.study.grid import load_study, planned_blocks
+from emlib.study.measures import MEASURES
 from emlib.study.paths import StudyPaths
-from emlib.study.scores import MEASURES
 from emlib.tracking.curves import hold, shared_grid, thin
 from emlib.tracking.records import RunRecord
 

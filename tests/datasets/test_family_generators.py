@@ -82,7 +82,7 @@ def test_settings_are_checked_alone_and_then_together():
     spec = {"generator": "coins", "length": 2, "n_states": 3}
     assert check_spec(spec) == [("length", "is less than n_states")]
     assert check_spec({**spec, "n_states": 0}) == [
-        ("n_states", "0 is not a whole number of at least 2")
+        ("n_states", "0 is not a whole number of at least 2 and at most 1000000")
     ]
     assert check_spec({"generator": "coins"}) == [("length", "is missing")]
     assert "did you mean 'length'?" in check_spec({**spec, "lenght": 2})[0][1]
@@ -91,8 +91,8 @@ def test_settings_are_checked_alone_and_then_together():
 @pytest.mark.parametrize(
     ("setting", "good", "bad", "complaint"),
     [
-        (count(2), 2, 1, "1 is not a whole number of at least 2"),
-        (count(), 1, True, "True is not a whole number of at least 1"),
+        (count(2), 2, 1, "1 is not a whole number of at least 2 and at most 1000000"),
+        (count(), 1, True, "True is not a whole number of at least 1 and at most 1000000"),
         (counts(2), [2, 3], [2, 1], "[2, 1] is not a list of whole numbers of at least 2"),
         (counts(), (1,), [], "[] is not a list of whole numbers"),
         (positive(), 1e-9, 0, "0 is not a positive number"),

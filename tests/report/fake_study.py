@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from emlib.study import files, grid, identity
+from emlib.study.measures import MEASURES
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
-from emlib.study.scores import MEASURES
 
 SKILL = {"kmeans": 0.75, "kmeans++": 0.6, "points": 0.4, "random": 0.25, "short_em": 0.65}
 COST = {"kmeans": 4.0, "kmeans++": 1.0, "points": 1.0, "random": 1.0, "short_em": 50.0, "truth": 0}

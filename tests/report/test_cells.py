@@ -13,7 +13,7 @@ from emlib.report.load import Results
 from emlib.report.outcomes import judge
 from emlib.report.statistics import Bootstrap
 from emlib.report.tables import worst_table
-from emlib.study.scores import MEASURES
+from emlib.study.measures import MEASURES
 from tests.report.conftest import fit_frame, reference_frame
 from tests.report.test_statistics import generator
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from emlib.study import files, grid
 from emlib.study.atomic import write_json
+from emlib.study.measures import MEASURES
 from emlib.study.paths import StudyPaths
-from emlib.study.scores import MEASURES
 
 STUDY: dict[str, Any] = {
     "study": "tiny",

@@ -29,7 +29,7 @@ from emlib.models.special import expit
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="ImagingModel")
 
-LARGEST_CORRELATION = 1.0 - 1e-6
+LARGEST_CORRELATION = 1.0 - 1e-4
 """A source that only rotates has correlation 1, where shocks have no variance to divide by."""
 
 GAIN_SWEEPS = 50

@@ -1,0 +1,105 @@
+"""Rings in still images: every replicate's, of each init's best start and of the truth.
+
+An image is recomputed from the parameters that the study keeps, and measured by ``fit_ring``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emlib.inference.ring import fit_ring
+from emlib.report.load import Results
+from emlib.report.schemas import TABLES
+from emlib.report.statistics import mean_and_error
+from emlib.study import files, grid
+from emlib.study.fitting import Case
+from emlib.study.tasks import cases_of
+
+TRUTH = "(truth)"
+SETTING = ["dataset", "missingness", "model"]
+SHOWN = ("diameter", "diameter_spread", "width", "orientation", "asymmetry", "central_brightness")
+
+
+def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell of a still image and replicate, and one a dataset of its true image.
+
+    `chosen` marks the init with the highest objective on a replicate's data: the loglik's choice.
+    Images without positive flux have no ring and no row.
+    """
+    fits = results.fits.iloc[replicates["best"].to_numpy()].set_index("fit_id")
+    rows: list[dict[str, Any]] = []
+    for block in grid.planned_blocks(results.paths.root):
+        axes = {name: getattr(block, name) for name in SETTING}
+        spec = results.study["models"][block.model]
+        place = (block.dataset, block.missingness, block.model, block.block)
+        file = results.paths.block("params", *place)
+        if "bands" not in _traits(spec) or not file.is_file():
+            continue
+        kept = [row for row in files.read_table(file).to_pylist() if row["fit_id"] in fits.index]
+        cases = cases_of(results.paths, spec, block)
+        for row in kept:
+            fit = fits.loc[row["fit_id"]]
+            case = cases[int(fit["replicate"])]
+            ring = _measured(case, row["final"])
+            about = {"init": fit["init"], "oracle": bool(fit["oracle"])}
+            about |= {"replicate": fit["replicate"], "objective": fit["objective"]}
+            rows.append({**axes, **about, **ring})
+        if kept and block.first == 0:
+            rows.extend(_true(cases[0], axes))
+    table = pd.DataFrame(rows, columns=[n for n in TABLES["rings"].names if n != "chosen"])
+    rivals = table["objective"].where(~table["oracle"].astype(bool))
+    highest = rivals.groupby([table[name] for name in (*SETTING, "replicate")]).transform("max")
+    return table.assign(chosen=(rivals == highest).to_numpy(bool))
+
+
+def _measured(case: Case, final: Any) -> dict[str, float]:
+    around = case.model.start(case.data, np.ones((case.data.n, 1)))
+    params = case.model.unpack(np.array(final), around, "natural")
+    image = case.model.image(params, case.data)[0]
+    return asdict(fit_ring(image, case.model.field_of_view))
+
+
+def _true(case: Case, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if case.truth is not None and "image" in case.truth:
+        ring = fit_ring(np.asarray(case.truth["image"]), float(case.truth["field_of_view"]))
+        about = {"init": TRUTH, "oracle": True, "replicate": 0, "objective": np.nan}
+        yield {**axes, **about, **asdict(ring)}
+
+
+def _traits(spec: Mapping[str, Any]) -> frozenset[str]:
+    from emlib.models import FAMILIES
+
+    return frozenset(FAMILIES[spec["family"]].traits)
+
+
+def ring_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of the page: the truth, then what the loglik chose, mean and error over replicates."""
+    out = []
+    for setting, rows in table.groupby(SETTING, sort=False):
+        name = " · ".join(dict.fromkeys(map(str, setting)))
+        for title, part in (
+            ("truth", rows[rows["init"] == TRUTH]),
+            ("highest loglik", rows[rows["chosen"]].drop_duplicates("replicate")),
+        ):
+            if len(part):
+                inits = part["init"].value_counts()
+                chosen = ", ".join(f"{init} {n}" for init, n in inits.items() if init != TRUTH)
+                values = [_cell(part[column].to_numpy(float), column) for column in SHOWN]
+                row = {"setting": name, "what": title, "values": values, "inits": chosen}
+                out.append(row | {"replicates": len(part)})
+    return out
+
+
+def _cell(values: np.ndarray, column: str) -> str:
+    """Mean and standard error; of angles, around their mean direction."""
+    if column == "orientation":
+        middle = np.degrees(np.angle(np.exp(1j * np.radians(values)).mean())) % 360.0
+        values = middle + (values - middle + 180.0) % 360.0 - 180.0
+    mean, error, count = mean_and_error(values)
+    digits = 2 if column in ("asymmetry", "central_brightness") else 1
+    return f"{mean:.{digits}f}" if count < 2 else f"{mean:.{digits}f} ± {error:.{digits}f}"

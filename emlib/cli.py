@@ -257,13 +257,21 @@ def masks(
 @click.argument("model")
 @click.argument("block")
 @FINGERPRINT
+@click.option("--threads", type=click.IntRange(min=1), default=1)
 def block(
-    study_dir: Path, dataset: str, missingness: str, model: str, block: str, fingerprint: str | None
+    study_dir: Path,
+    dataset: str,
+    missingness: str,
+    model: str,
+    block: str,
+    fingerprint: str | None,
+    threads: int,
 ) -> None:
     """Run the fits of one block that the store does not hold yet."""
     from emlib.study.supervisor import run_block
 
-    sys.exit(run_block(study_dir, dataset, missingness, model, _number(block), fingerprint))
+    ids = (dataset, missingness, model, _number(block))
+    sys.exit(run_block(study_dir, *ids, fingerprint, threads=threads))
 
 
 @main.command(hidden=True)

@@ -6,8 +6,7 @@ import pytest
 from emlib.algorithms import Stochastic, Stopping, climb, make_algorithm
 from emlib.data import Sequences
 from emlib.distributed.model import DistributedModel
-from emlib.distributed.source import blocks_of, tables_of
-from emlib.distributed.survey import BESIDE, surveyed
+from emlib.distributed.view import cut
 from tests.families.contract import rebuilt
 from tests.families.test_contract import FAMILIES
 
@@ -18,24 +17,7 @@ ROWS = [case for case in ROWS if "hmm" not in case.name and case.name[-4:-1] not
 
 def in_partitions(client, model, data, sizes):
     """A view cut into partitions of these sizes, the last one of what is left."""
-    import dask.array as da
-
-    sizes = (*sizes, data.n - sum(sizes))
-    arrays = {"values": data.values, "sample_weight": data.weights}
-    arrays |= {name: getattr(data, name) for name in BESIDE if hasattr(data, name)}
-    blocks = blocks_of({
-        name: da.from_array(array, chunks=(sizes, *array.shape[1:]))
-        for name, array in arrays.items()
-    })  # fmt: skip
-    tables = tables_of(client, blocks, view_of(type(model)))
-    return surveyed(client, tables, model)
-
-
-def view_of(kind):
-    def view(values, sample_weight, **beside):
-        return kind.view(values, sample_weight, **beside)
-
-    return view
+    return cut(client, model, data, np.cumsum([0, *sizes, data.n - sum(sizes)]))
 
 
 def drawn(case, seed=1):

@@ -95,11 +95,11 @@ def client_of(model: Mapping[str, Any], threads: int) -> Any:
             f"no scheduler of Dask at {address} ({error}); DASK_SCHEDULER_ADDRESS, or "
             "scheduler-address in Dask's configuration, names it; without it the job starts one"
         ) from None
-    _require_same(client, model["family"])
+    require_same(client, model["family"])
     return client
 
 
-def _require_same(client: Any, family: str) -> None:
+def require_same(client: Any, family: str) -> None:
     """Numbers are those of the workers: refuse any that computes with something else."""
     from emlib.study.fingerprint import numerics_fingerprint
 

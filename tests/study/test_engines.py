@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from emlib.errors import ConfigError, EmlibError
-from emlib.study.config import load_config
+from emlib.study.engines import ENGINES, require_same
 from emlib.study.files import read_table
 from emlib.study.fingerprint import block_fingerprint, numerics_fingerprint
 from emlib.study.grid import block_cells, load_study, planned_blocks
@@ -41,7 +41,9 @@ def block(paths: StudyPaths, model: str, threads: int = 2) -> dict[str, list[dic
     study = load_study(paths.root)
     (planned,) = (one for one in planned_blocks(paths.root) if one.model == model)
     ids = ("drawn", "mcar-0.2", model, 0)
-    run_block(paths.root, *ids, block_fingerprint(study, block_cells(study, planned)), threads=threads)
+    run_block(
+        paths.root, *ids, block_fingerprint(study, block_cells(study, planned)), threads=threads
+    )
     kinds = ("fits", "references", "certificates", "curves")
     return {kind: read_table(paths.block(kind, *ids)).to_pylist() for kind in kinds}
 
@@ -70,3 +72,88 @@ def test_both_engines_climb_from_the_same_starts_to_the_same_ends(both: Any) -> 
     verdicts = [[row["verdict"] for row in side["certificates"]] for side in both]
     assert verdicts[0] == verdicts[1]
     assert "maximum" in verdicts[0]
+
+
+def test_threads_and_an_existing_scheduler_change_no_bit(
+    both: Any, paths: StudyPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    fit = both[1]["fits"][0]
+    assert rerun(fit["fit_id"], paths.results).differences == []  # one thread
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    again = planned_study(tmp_path, **STUDY)
+    with LocalCluster(**options) as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
+        there = block(again, "there")
+        seen = cluster.scheduler.transition_counter
+    assert seen > 1000  # it was they who worked
+    assert there == both[1]
+
+
+def test_a_scheduler_that_does_not_answer_is_named(
+    paths: StudyPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
+    with pytest.raises(EmlibError, match=r"no scheduler of Dask at tcp://127.0.0.1:1 \("):
+        run_block(paths.root, "drawn", "mcar-0.2", "there", 0)
+
+
+def test_workers_with_other_code_are_refused() -> None:
+    class Client:
+        def run(self, function: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
+            return {"tcp://one:1": numerics_fingerprint("gaussian_mixture", engine="dask"), "b": 7}
+
+    with pytest.raises(EmlibError, match="worker b of Dask does not have the code"):
+        require_same(Client(), "gaussian_mixture")
+
+
+def test_the_engine_is_part_of_what_decides_the_numbers() -> None:
+    both = [numerics_fingerprint("gaussian_mixture", engine=engine) for engine in ENGINES]
+    assert both[0] == numerics_fingerprint("gaussian_mixture") != both[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "texts"),
+    [
+        (
+            {"models": {"two": {**TWO, "engine": "spark"}}},
+            ["models.two.engine: unknown engine 'spark'", "memory, dask"],
+        ),
+        (
+            {"algorithms": {"split": {"algorithm": "split_merge"}, "em": None, "online": None}},
+            [
+                "algorithms.online: online looks at single rows or parts of them",
+                "algorithms that need no more: em (see exclude)",
+            ],
+        ),
+        (
+            {
+                "datasets": {"steps": {"generator": "gaussian_hmm", "n": 80}},
+                "models": {"two": {"family": "gaussian_hmm", "n_states": 2, "engine": "dask"}},
+            },
+            [
+                "models.two.engine: 'dask' cuts data between rows, and those of gaussian_hmm "
+                "depend on each other; allowed: memory"
+            ],
+        ),
+    ],
+    ids=["unknown", "algorithms", "sequences"],
+)
+def test_what_dask_cannot_climb_is_refused_when_planned(
+    tmp_path: Path, changes: dict[str, Any], texts: list[str]
+) -> None:
+    asked = {"datasets": {"drawn": DRAWN}, "models": {"two": {**TWO, "engine": "dask"}}, **changes}
+    with pytest.raises(ConfigError) as refused:
+        planned_study(tmp_path, **asked)
+    for text in texts:
+        assert text in str(refused.value)
+
+
+def test_without_dask_the_plan_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigError, match=r"models.there.engine: .*pip install 'emlib\[dask\]'"):
+        planned_study(tmp_path, **STUDY)

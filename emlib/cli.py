@@ -15,6 +15,7 @@ import emlib
 from emlib.errors import EmlibError
 
 FOLDER = click.Path(path_type=Path)
+RESULTS = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
 
 
 MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -48,25 +49,27 @@ def main() -> None:
 @click.argument("config", type=FOLDER, default=Path("config.yaml"))
 @click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="Override a value.")
 @click.option("--resize", is_flag=True, help="Freeze the config's block_size instead of the old.")
-def plan(config: Path, values: tuple[str, ...], resize: bool) -> None:
+@click.option("--profile", type=FOLDER, help="Say what it costs under this Snakemake profile.")
+def plan(config: Path, values: tuple[str, ...], resize: bool, profile: Path | None) -> None:
     """Say what CONFIG would run: cells, fits, jobs, time, replicates needed. Runs nothing."""
     from emlib.study.plan import show_plan
 
-    show_plan(config, list(values), resize=resize)
+    show_plan(config, list(values), resize=resize, profile=profile)
 
 
 @main.command()
 @click.argument("study")
-def status(study: str) -> None:
-    """Count the fits of STUDY by status, and the blocks that are missing."""
+@click.option("--watch", is_flag=True, help="Follow the run; exit code 1 if it dies.")
+def status(study: str, watch: bool) -> None:
+    """Count the fits of STUDY by status, with reasons, and the blocks that are missing."""
     from emlib.study.status import show_status
 
-    show_status(_study_dir(study))
+    show_status(_study_dir(study), follow=watch)
 
 
 @main.command()
 @click.argument("fit_id")
-@click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
+@RESULTS
 @click.option(
     "--plot",
     metavar="[FILE]",
@@ -139,12 +142,26 @@ def mirror(study: str, uri: str | None) -> None:
     )
 
 
+@main.command()
+@click.argument("others", type=FOLDER, nargs=-1, required=True, metavar="OTHER_RESULTS...")
+@RESULTS
+def merge(others: tuple[Path, ...], results: Path) -> None:
+    """Take the finished fits of other results folders; exit code 1 if any disagree or are damaged.
+
+    A fit that both have with other numbers stays as it is here; both are in conflicts.jsonl.
+    """
+    from emlib.study.merge import merge as merge_stores
+    from emlib.study.merge import show_merged
+
+    merged = merge_stores(results, others)
+    show_merged(merged, results, others)
+    if merged.conflicts or merged.faults:
+        sys.exit(1)
+
+
 @main.group()
 def store() -> None:
     """Check and tidy the store of finished fits."""
-
-
-RESULTS = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
 
 
 @store.command("verify")

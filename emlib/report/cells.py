@@ -18,7 +18,7 @@ from emlib.report.statistics import (
     running_time,
     wilson,
 )
-from emlib.study.status import STATUSES
+from emlib.study.state import STATUSES
 
 PARTS = ("e_steps_init", "e_steps_climb", "seconds_init", "seconds_climb")
 FLAGS = ("spurious", "boundary", "saddle", "not_identified", "plateau", "slow_tail")

@@ -44,6 +44,8 @@ class Estimate:
     certificates: float
     jobs: float
     calibrated_on: int
+    factor: float
+    """Measured over assumed seconds of the fits that it was calibrated on; 1 without any."""
 
     @property
     def minutes(self) -> float:
@@ -81,15 +83,50 @@ def estimate(
     certificates = SECONDS_PER_CERTIFICATE * len(searches) * study["replicates"]
     references = sum(starts * seconds[dataset, model] for dataset, _, model in searches)
     factor, timed = _calibration(paths, seconds)
-    jobs = SECONDS_PER_JOB * n_jobs(blocks)
-    return Estimate(factor * fits, factor * references, certificates, jobs, timed)
+    jobs = SECONDS_PER_JOB * (sum(jobs_by_rule(study, blocks).values()) - 1)  # `all` runs nothing
+    return Estimate(factor * fits, factor * references, certificates, jobs, timed, factor)
 
 
-def n_jobs(blocks: list[grid.Block]) -> int:
-    """Jobs of a first run: data, masks, blocks, and kernels, tables, report and mirror."""
-    data = {(block.dataset, block.block) for block in blocks}
-    masks = {(block.dataset, block.missingness, block.block) for block in blocks}
-    return len(data) + len(masks) + len(blocks) + 4
+def jobs_by_rule(study: Mapping[str, Any], blocks: list[grid.Block]) -> dict[str, int]:
+    """Jobs of a first run, as ``snakemake --dry-run`` counts them."""
+    counts = {
+        "all": 1,
+        "block": len(blocks),
+        "data": len({(block.dataset, block.block) for block in blocks}),
+        "kernels": len({study["models"][block.model]["family"] for block in blocks}),
+        "masks": len({(block.dataset, block.missingness, block.block) for block in blocks}),
+        "mirror": 1,
+        "report": 1,
+        "tables": 1,
+    }
+    return {**counts, "strict": 1} if study["strict"] else counts
+
+
+def block_seconds(
+    study: Mapping[str, Any], cells: list[grid.Entry], blocks: list[grid.Block], factor: float = 1.0
+) -> list[float]:
+    """Estimated seconds of each block's job; ``factor`` is that of the study's estimate."""
+    replicate = {
+        group: (starts + study["reference"]["starts"]) * _fit_seconds(study, group[0], group[2])
+        for group, starts in _starts(cells).items()
+    }
+    return [
+        SECONDS_PER_JOB
+        + len(block.replicates)
+        * (
+            factor * replicate[block.dataset, block.missingness, block.model]
+            + SECONDS_PER_CERTIFICATE
+        )
+        for block in blocks
+    ]
+
+
+def _starts(cells: list[grid.Entry]) -> Counter[tuple[str, str, str]]:
+    """Fits of one replicate of each dataset, missingness and model."""
+    fits: Counter[tuple[str, str, str]] = Counter()
+    for cell in cells:
+        fits[cell.dataset, cell.missingness, cell.model] += cell.starts
+    return fits
 
 
 def job_limits(
@@ -99,12 +136,9 @@ def job_limits(
 
     That of the costliest block for all of them: the tasks of one job array share their limits.
     """
-    fits: Counter[tuple[str, str, str]] = Counter()
-    for cell in cells:
-        fits[cell.dataset, cell.missingness, cell.model] += cell.starts
     size = min(block_size, study["replicates"])
     seconds, megabytes = 0.0, 0.0
-    for (dataset, _, model), starts in fits.items():
+    for (dataset, _, model), starts in _starts(cells).items():
         n, d, k = _shape(study, dataset, model)
         climbs = (starts + study["reference"]["starts"]) * _fit_seconds(study, dataset, model)
         seconds = max(seconds, size * (climbs + SECONDS_PER_CERTIFICATE))

@@ -160,7 +160,7 @@ class Head:
             return
         lock = FileLock(self.paths.lock)
         try:
-            lock.acquire()
+            lock.acquire(wait=1.0)  # `emlib status --watch` looks at it for an instant
         except LockHeld as error:
             raise EmlibError(
                 f"study {self.jobs['study']!r} is being run by another Snakemake ({error}); "

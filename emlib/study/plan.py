@@ -13,25 +13,34 @@ from emlib.study import components, grid
 from emlib.study.atomic import write_json
 from emlib.study.checks import checked_study
 from emlib.study.config import parse_overrides
-from emlib.study.costs import Estimate, estimate, job_limits, n_jobs
+from emlib.study.costs import Estimate, block_seconds, estimate, job_limits, jobs_by_rule
 from emlib.study.locks import FileLock, LockHeld
 from emlib.study.paths import StudyPaths
 from emlib.study.prepare import RESULTS, block_size_of, check_writable
+from emlib.study.sweep import read_profile, sweep_lines
 
 HALF_WIDTH = 0.05
 Z = 1.959964
 
 
-def show_plan(config: Path, values: Iterable[str] = (), resize: bool = False) -> None:
-    """Print what a config would run.
+def show_plan(
+    config: Path,
+    values: Iterable[str] = (),
+    resize: bool = False,
+    profile: Path | None = None,
+) -> None:
+    """Print what a config would run, and what that costs under a Snakemake profile.
 
     Raises
     ------
     ConfigError
         If the config cannot be used; the text lists every mistake.
+    EmlibError
+        If the profile cannot.
     """
     from rich.console import Console
 
+    cluster = None if profile is None else read_profile(profile)
     study = checked_study(config, parse_overrides(list(values)))
     paths = StudyPaths(RESULTS / study["study"])
     check_writable(paths.root)
@@ -46,6 +55,10 @@ def show_plan(config: Path, values: Iterable[str] = (), resize: bool = False) ->
     _print_axes(console, study, cells)
     cost, limits = estimate(study, cells, blocks, paths), job_limits(study, cells, size)
     _print_totals(console, study, cells, blocks, cost, limits)
+    if cluster is not None:
+        seconds = block_seconds(study, cells, blocks, cost.factor)
+        for line in sweep_lines(cluster, jobs_by_rule(study, blocks), seconds, limits):
+            console.print(line, markup=False)
 
 
 def freeze_block_size(paths: StudyPaths, size: int) -> None:
@@ -112,12 +125,12 @@ def _print_totals(
     cost: Estimate,
     limits: Mapping[str, int],
 ) -> None:
-    replicates = study["replicates"]
+    replicates, jobs = study["replicates"], jobs_by_rule(study, blocks)
     fits = sum(cell.starts for cell in cells) * replicates
     lines = [
         f"cells       {len(cells)}",
         f"fits        {fits}  ({replicates} replicates, {study['restarts']} restarts)",
-        f"jobs        {n_jobs(blocks)}, of which {len(blocks)} blocks of fits",
+        f"jobs        {sum(jobs.values())}: {', '.join(f'{n} {rule}' for rule, n in jobs.items())}",
         f"core-time   about {cost.minutes:.1f} minutes: fits {cost.fits / 60:.1f}, reference "
         f"searches {cost.references / 60:.1f}, certificates {cost.certificates / 60:.1f}, starting "
         f"jobs {cost.jobs / 60:.1f}",

@@ -1,103 +1,123 @@
-"""`emlib status`: fits counted by status, blocks that are missing, cells that are really hidden."""
+"""`emlib status`: fits by status and why, missing blocks, cells really hidden, the store's size."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emlib.errors import EmlibError, StoreError
+from emlib.errors import EmlibError
 from emlib.study import grid
 from emlib.study.atomic import write_json
-from emlib.study.files import read_table, sound_bytes
-from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
+from emlib.study.paths import StudyPaths
 from emlib.study.realized import realized_rates
+from emlib.study.state import STATUSES, StudyState, Told, ended, reasons, study_state
+from emlib.study.store import Store
+from emlib.study.watch import watch
 
-STATUSES = (
-    "converged",
-    "max_iter",
-    "budget",
-    "timeout",
-    "degenerate",
-    "decreased",
-    "failed",
-    "invalid",
-    "lost",
-)
 PIPED_WIDTH = 160
+SHOWN_BLOCKS = 4
+SHOWN_CELLS = 3
+SHOWN_REASONS = 20
 
 
-def count_statuses(
-    study_dir: Path,
-) -> tuple[dict[tuple[str, str, str], Counter[str]], dict[tuple[str, str, str], list[str]]]:
-    """Fits by status for each dataset x missingness x model, and the blocks that are missing.
+def show_status(study_dir: Path, follow: bool = False) -> None:
+    """Print what there is of a study, or ``follow`` its run to the end.
 
-    A block is missing while any of its six files is; the key ``planned`` counts all its fits.
+    Raises
+    ------
+    EmlibError
+        If a run that was followed ended without completing the study.
     """
-    paths = StudyPaths(study_dir)
-    study = grid.load_study(study_dir)
-    starts: Counter[tuple[str, str, str]] = Counter()
-    for cell in grid.entries(study):
-        starts[cell.dataset, cell.missingness, cell.model] += cell.starts
-    counts: dict[tuple[str, str, str], Counter[str]] = {}
-    missing: dict[tuple[str, str, str], list[str]] = {}
-    for block in grid.planned_blocks(study_dir):
-        group = (block.dataset, block.missingness, block.model)
-        count = counts.setdefault(group, Counter())
-        count["planned"] += starts[group] * len(block.replicates)
-        files = {kind: paths.block(kind, *group, block.block) for kind in BLOCK_KINDS}
-        if not all(path.is_file() for path in files.values()):
-            missing.setdefault(group, []).append(block_name(block.block))
-            continue
-        try:
-            for path in files.values():
-                sound_bytes(path)
-            count.update(read_table(files["fits"], ["status"]).column("status").to_pylist())
-        except StoreError:
-            missing.setdefault(group, []).append(f"{block_name(block.block)} (damaged)")
-    return counts, missing
-
-
-def show_status(study_dir: Path) -> None:
-    """Print the counts."""
     from rich.console import Console
-    from rich.table import Table
 
-    counts, missing = count_statuses(study_dir)
-    seen = [status for status in STATUSES if any(count[status] for count in counts.values())]
-    table = Table(title=f"study {grid.load_study(study_dir)['study']}", title_justify="left")
-    table.add_column("dataset/missingness/model", overflow="fold")
-    for name in ("planned", "done", *seen, "missing blocks"):
-        table.add_column(name, justify="right", overflow="fold")
-    for group, count in sorted(counts.items()):
-        table.add_row(
-            "/".join(group), *_numbers(count, seen), ", ".join(missing.get(group, [])) or "-"
-        )
-    total: Counter[str] = sum(counts.values(), Counter())
-    table.add_section()
-    blocks = sum(len(names) for names in missing.values())
-    table.add_row("all", *_numbers(total, seen), str(blocks))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, PIPED_WIDTH)
+    if follow:
+        watch(study_dir, console)
+        return
+    state = study_state(study_dir)
+    _print_counts(console, grid.load_study(study_dir)["study"], state)
+    _print_reasons(console, state.told)
+    _print_hidden(console, study_dir)
+    journals, size = Store(StudyPaths(study_dir).store).size()
+    console.print(
+        f"store of all studies here: {size / 1e6:.1f} MB in {journals} journals", markup=False
+    )
+
+
+def _print_counts(console: Any, name: str, state: StudyState) -> None:
+    from rich.table import Table
+
+    total = state.total
+    seen = [status for status in STATUSES if total[status]]
+    table = Table(title=f"study {name}", title_justify="left")
+    table.add_column("dataset/missingness/model", overflow="fold")
+    for column in ("planned", "done", *seen, "missing blocks"):
+        table.add_column(column, justify="right", overflow="fold")
+    for group, count in sorted(state.counts.items()):
+        missing = _some(state.missing.get(group, []), SHOWN_BLOCKS)
+        table.add_row("/".join(group), *_numbers(count, seen), missing or "-")
+    table.add_section()
+    table.add_row("all", *_numbers(total, seen), f"{state.blocks_missing} of {state.blocks}")
     console.print(table)
+    cells = state.cells.values()
+    whole = [count for count in cells if ended(count) == count["planned"]]
+    clean = sum(count["converged"] == count["planned"] for count in whole)
+    console.print(
+        f"cells: {clean} with all fits converged, {len(whole) - clean} with some that did not, "
+        f"{len(cells) - len(whole)} not yet whole"
+    )
+
+
+def _print_reasons(console: Any, told: list[Told]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    found = reasons(told)
+    if not found:
+        return
+    table = Table(title="why fits did not converge", title_justify="left")
+    table.add_column("status")
+    table.add_column("fits", justify="right")
+    for column in ("reason", "in cells", "the first of them"):
+        table.add_column(column, overflow="fold")
+    for one in found[:SHOWN_REASONS]:
+        cells = _some([f"{cell} {n}" for cell, n in one.cells.most_common()], SHOWN_CELLS)
+        texts = (one.message, cells, f"emlib replay {one.fit_id[:12]}")
+        table.add_row(one.status, str(one.cells.total()), *map(Text, texts))
+    console.print(table)
+    if len(found) > SHOWN_REASONS:
+        console.print(f"and {len(found) - SHOWN_REASONS} reasons more, in the report")
+
+
+def _print_hidden(console: Any, study_dir: Path) -> None:
+    from rich.table import Table
+
     rates = realized_rates(study_dir)
-    if rates:
-        hidden = Table(title="hidden shares of the observed cells", title_justify="left")
-        hidden.add_column("dataset/missingness", overflow="fold")
-        for name in ("asked", "realized"):
-            hidden.add_column(name, justify="right")
-        hidden.add_column("by column", overflow="fold")
-        for one in rates:
-            columns = ", ".join(f"{name} {share:.3f}" for name, share in one.columns.items())
-            where = f"{one.dataset}/{one.missingness}"
-            hidden.add_row(where, f"{one.asked:.3f}", f"{one.rate:.3f}", columns)
-        console.print(hidden)
+    if not rates:
+        return
+    hidden = Table(title="hidden shares of the observed cells", title_justify="left")
+    hidden.add_column("dataset/missingness", overflow="fold")
+    for name in ("asked", "realized"):
+        hidden.add_column(name, justify="right")
+    hidden.add_column("by column", overflow="fold")
+    for one in rates:
+        columns = ", ".join(f"{name} {share:.3f}" for name, share in one.columns.items())
+        where = f"{one.dataset}/{one.missingness}"
+        hidden.add_row(where, f"{one.asked:.3f}", f"{one.rate:.3f}", columns)
+    console.print(hidden)
 
 
 def _numbers(count: Counter[str], seen: list[str]) -> list[str]:
-    done = sum(number for status, number in count.items() if status != "planned")
-    return [str(count["planned"]), str(done), *(str(count[status]) for status in seen)]
+    return [str(count["planned"]), str(ended(count)), *(str(count[status]) for status in seen)]
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def check_strict(study_dir: Path, output: Path) -> None:
@@ -108,8 +128,7 @@ def check_strict(study_dir: Path, output: Path) -> None:
     EmlibError
         With the number of such fits by status.
     """
-    counts, _ = count_statuses(study_dir)
-    total: Counter[str] = sum(counts.values(), Counter())
+    total = study_state(study_dir).total
     failed = {s: total[s] for s in STATUSES if s != "converged" and total[s]}
     if failed:
         what = ", ".join(f"{number} {status}" for status, number in failed.items())

@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +76,14 @@ class Store:
     def shards(self) -> list[str]:
         """Data ids that the store knows."""
         return sorted(path.name for path in self.root.glob("??/*") if path.is_dir())
+
+    def size(self) -> tuple[int, int]:
+        """Number of its journals, and their bytes."""
+        sizes = []
+        for path in self.root.glob("??/*/*.journal"):
+            with suppress(FileNotFoundError):  # compacted meanwhile
+                sizes.append(path.stat().st_size)
+        return len(sizes), sum(sizes)
 
 
 class Writer:

@@ -127,7 +127,7 @@ def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
 def _rewrite(root: Path, needed: Callable[[str, str, Found], bool]) -> tuple[int, int]:
     store = Store(root)
     before = after = 0
-    with _alone(root):
+    with alone(root):
         for data_id in store.shards():
             old = store.journals(data_id)
             before += sum(path.stat().st_size for path in old)
@@ -155,7 +155,8 @@ def _replace(store: Store, data_id: str, old: list[Path], kept: dict[str, Found]
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
+    """Hold the store's lock alone; an EmlibError if a job is writing."""
     lock = writers_lock(root, shared=False)
     try:
         lock.acquire()

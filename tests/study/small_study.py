@@ -1,14 +1,17 @@
 """A small planned study with its data and masks written: what block jobs start from."""
 
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from emlib.study import files
 from emlib.study.atomic import write_json
 from emlib.study.datafiles import make_data, make_masks
-from emlib.study.grid import planned_blocks
-from emlib.study.paths import StudyPaths
+from emlib.study.grid import AXES, Block, block_fits, load_study, planned_blocks
+from emlib.study.paths import BLOCK_KINDS, StudyPaths
 from emlib.study.prepare import prepare
 
 DRAWN: dict[str, Any] = {
@@ -49,3 +52,28 @@ def planned_study(folder: Path, **changes: Any) -> StudyPaths:
         make_data(paths.root, block.dataset, block.block)
         make_masks(paths.root, block.dataset, block.missingness, block.block)
     return paths
+
+
+def write_fits(
+    paths: StudyPaths, ends: Sequence[tuple[str, str]], blocks: Sequence[Block] | None = None
+) -> None:
+    """Files of a study's blocks (all by default): fits that ended with these statuses, messages.
+
+    Over and over, in the order of the plan; all other numbers are zero.
+    """
+    study = load_study(paths.root)
+    nothing = {field.name: "x" if field.type == "string" else 0 for field in files.SCHEMAS["fits"]}
+    for block in planned_blocks(paths.root) if blocks is None else blocks:
+        ids = (block.dataset, block.missingness, block.model, block.block)
+        rows = [
+            {
+                **nothing,
+                **{axis: getattr(fit.entry, axis) for axis in AXES},
+                "status": status,
+                "message": message,
+            }
+            for fit, (status, message) in zip(block_fits(study, block), cycle(ends), strict=False)
+        ]
+        files.write_table(paths.block("fits", *ids), rows, "fits")
+        for kind in BLOCK_KINDS[1:]:
+            files.write_table(paths.block(kind, *ids), [], kind)

@@ -13,7 +13,9 @@ from emlib.errors import EmlibError
 from emlib.study import costs, files, plan, status
 from emlib.study.grid import load_study, planned_blocks
 from emlib.study.locks import FileLock
-from tests.study.small_study import CONFIG, planned_study
+from emlib.study.state import reasons, study_state
+from emlib.study.store import Store, Writer
+from tests.study.small_study import CONFIG, planned_study, write_fits
 
 
 @pytest.fixture
@@ -22,27 +24,6 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(yaml.safe_dump(CONFIG))
     return lambda *arguments: CliRunner().invoke(main, list(arguments))
-
-
-def write_fits(paths, statuses):
-    """All of a study's files, with fits that ended in these ways, over and over."""
-    study = load_study(paths.root)
-    for block in planned_blocks(paths.root):
-        ids = (block.dataset, block.missingness, block.model, block.block)
-        rows = [
-            {
-                field.name: statuses[i % len(statuses)]
-                if field.name == "status"
-                else "x"
-                if field.type == "string"
-                else 0
-                for field in files.SCHEMAS["fits"]
-            }
-            for i in range(2 * study["replicates"])
-        ]
-        files.write_table(paths.block("fits", *ids), rows, "fits")
-        for kind in ("curves", "timings", "references", "params", "certificates"):
-            files.write_table(paths.block(kind, *ids), [], kind)
 
 
 def test_plan_prints_cells_fits_jobs_time_and_replicates_and_writes_nothing(run):
@@ -104,24 +85,52 @@ def test_another_block_size_is_not_frozen_while_the_study_runs(run, tmp_path):
 
 def test_status_counts_fits_by_status_and_names_missing_and_damaged_blocks(tmp_path):
     paths = planned_study(tmp_path)
-    write_fits(paths, ["converged", "degenerate"])
+    write_fits(paths, [("converged", ""), ("degenerate", "")])
     paths.block("curves", "faithful", "none", "two", 1).unlink()
     paths.block("fits", "drawn", "none", "two", 0).write_bytes(b"damaged")
     paths.block("params", "drawn", "none", "two", 1).write_bytes(b"damaged")
-    counts, missing = status.count_statuses(paths.root)
-    assert counts["drawn", "mcar-0.2", "two"] == {"planned": 20, "converged": 8, "degenerate": 8}
-    assert missing == {
+    state = study_state(paths.root)
+    counts = state.counts["drawn", "mcar-0.2", "two"]
+    assert counts == {"planned": 20, "converged": 10, "degenerate": 10}
+    assert state.missing == {
         ("faithful", "none", "two"): ["0001"],
         ("drawn", "none", "two"): ["0000 (damaged)", "0001 (damaged)"],
     }
 
 
+def test_status_groups_why_fits_did_not_converge_and_says_the_size_of_the_store(run, tmp_path):
+    paths = planned_study(tmp_path)
+    texts = [f"component {k} collapsed (ratio {k}.5e-11)" for k in range(7)]
+    ends = [("converged", ""), *(("degenerate", text) for text in texts)]
+    replay = "; replay: emlib replay 0123"
+    write_fits(paths, [*ends, ("failed", f"ValueError: singular{replay}"), ("lost", "killed")])
+    found = reasons(study_state(paths.root).told)
+    assert [(one.status, one.message) for one in found] == [
+        ("lost", "killed"),
+        ("failed", "ValueError: singular"),
+        ("degenerate", texts[0]),
+    ]
+    total = study_state(paths.root).total
+    assert [one.cells.total() for one in found] == [total[one.status] for one in found]
+    with Writer(Store(paths.store)) as writer:
+        writer.append("ab" * 16, "a", bytes(3_000_000))
+    result = run("status", "small")
+    assert result.exit_code == 0, result.output
+    cell = "drawn/mcar-0.2/two/kmeans/em"
+    for part in ("ValueError: singular", cell, "and 7 more", "3.0 MB in 1 journals"):
+        assert part in result.output
+    assert (
+        "cells: 0 with all fits converged, 10 with some that did not, 0 not yet whole"
+        in result.output
+    )
+
+
 def test_a_strict_study_fails_if_a_fit_did_not_converge(tmp_path):
     paths = planned_study(tmp_path)
-    write_fits(paths, ["converged", "budget"])
-    with pytest.raises(EmlibError, match=r"fits did not converge \(32 budget\)"):
+    write_fits(paths, [("converged", ""), ("budget", "")])
+    with pytest.raises(EmlibError, match=r"fits did not converge \(36 budget\)"):
         status.check_strict(paths.root, tmp_path / "strict.json")
-    write_fits(paths, ["converged"])
+    write_fits(paths, [("converged", "")])
     status.check_strict(paths.root, tmp_path / "strict.json")
     assert (tmp_path / "strict.json").is_file()
 

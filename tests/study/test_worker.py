@@ -26,7 +26,9 @@ REAL = ("faithful", "none", "two", 0)
 
 
 def rows(paths: StudyPaths, kind: str, ids: tuple[str, str, str, int]) -> list[dict[str, Any]]:
-    return read_table(paths.block(kind, *ids)).to_pylist()
+    """A file's rows; None where a number is not there (NaN), so that rows can be compared."""
+    table = read_table(paths.block(kind, *ids)).to_pylist()
+    return [{key: None if x != x else x for key, x in row.items()} for row in table]
 
 
 def files(paths: StudyPaths, ids: tuple[str, str, str, int]) -> dict[str, bytes]:

@@ -24,7 +24,7 @@ from emlib.study.components import (
     settings_of,
     split,
 )
-from emlib.study.engines import ENGINES, MEMORY
+from emlib.study.engines import ENGINES, engine_of
 from emlib.study.mistakes import Mistakes, Place, check_id, shown, unknown
 
 
@@ -66,8 +66,7 @@ def _check_component(section: str, key: str, given: Any, mistakes: Mistakes) -> 
         return
     before = len(mistakes.lines)
     _check_settings([section, key], known[name], settings, named_by, mistakes)
-    engine = (given or {}).get("engine", MEMORY) if section == "models" else MEMORY
-    if engine not in ENGINES:
+    if section == "models" and (engine := engine_of(given or {})) not in ENGINES:
         mistakes.add([section, key, "engine"], unknown(engine, ENGINES, "engine"))
     if len(mistakes.lines) == before:
         _check_built(section, key, name, settings, mistakes)

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from emlib.study.engines import MEMORY
+from emlib.study.engines import MEMORY, engine_of
 
 SECTIONS = {
     "dataset": "datasets",
@@ -122,8 +122,8 @@ def resolved_axis(section: str, axis: Mapping[str, Any]) -> dict[str, dict[str, 
         entry = registry(section)[name]
         full = _full_settings(entry, settings)
         result[key] = {NAMED_BY[section]: name, "settings": full}
-        if section == "models" and (given or {}).get("engine", MEMORY) != MEMORY:
-            result[key]["engine"] = (given or {})["engine"]
+        if section == "models" and (engine := engine_of(given or {})) != MEMORY:
+            result[key]["engine"] = engine
         if section == "inits":
             from emlib.inits import make_init
 

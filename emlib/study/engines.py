@@ -20,7 +20,7 @@ ENGINES = (MEMORY, DASK)
 
 
 def engine_of(model: Mapping[str, Any]) -> str:
-    """The engine of one of the study's ``models``; the default one is not written there."""
+    """The engine of a model, as its config or the study has it; the default may be left out."""
     return str(model.get("engine", MEMORY))
 
 
@@ -95,11 +95,11 @@ def client_of(model: Mapping[str, Any], threads: int) -> Any:
             f"no scheduler of Dask at {address} ({error}); DASK_SCHEDULER_ADDRESS, or "
             "scheduler-address in Dask's configuration, names it; without it the job starts one"
         ) from None
-    require_same(client, model["family"])
+    require_same_workers(client, model["family"])
     return client
 
 
-def require_same(client: Any, family: str) -> None:
+def require_same_workers(client: Any, family: str) -> None:
     """Numbers are those of the workers: refuse any that computes with something else."""
     from emlib.study.fingerprint import numerics_fingerprint
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from emlib.errors import ConfigError, EmlibError
-from emlib.study.engines import ENGINES, require_same
+from emlib.study.engines import ENGINES, require_same_workers
 from emlib.study.files import read_table
 from emlib.study.fingerprint import block_fingerprint, numerics_fingerprint
 from emlib.study.grid import block_cells, load_study, planned_blocks
@@ -36,16 +36,18 @@ SAME = ("init", "algorithm", "start", "status", "status_polished", "flags", "n_i
 CLOSE = ("loglik", "loglik_start", "loglik_polished", "bic", "ari", "e_steps_climb")
 
 
-def block(paths: StudyPaths, model: str, threads: int = 2) -> dict[str, list[dict[str, Any]]]:
-    """Run a model's block, and read its files."""
+KINDS = ("fits", "curves", "references", "certificates", "params")
+
+
+def run(paths: StudyPaths, model: str, threads: int = 2) -> dict[str, Path]:
+    """Run a model's block: its files, but the one of measured seconds."""
     study = load_study(paths.root)
     (planned,) = (one for one in planned_blocks(paths.root) if one.model == model)
     ids = ("drawn", "mcar-0.2", model, 0)
     run_block(
         paths.root, *ids, block_fingerprint(study, block_cells(study, planned)), threads=threads
     )
-    kinds = ("fits", "references", "certificates", "curves")
-    return {kind: read_table(paths.block(kind, *ids)).to_pylist() for kind in kinds}
+    return {kind: paths.block(kind, *ids) for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +56,12 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> StudyPaths:
 
 
 @pytest.fixture(scope="module")
-def both(paths: StudyPaths) -> tuple[dict[str, Any], dict[str, Any]]:
-    return block(paths, "here"), block(paths, "there")
+def both(paths: StudyPaths) -> tuple[dict[str, Path], dict[str, Path]]:
+    return run(paths, "here"), run(paths, "there")
 
 
 def test_both_engines_climb_from_the_same_starts_to_the_same_ends(both: Any) -> None:
-    here, there = both
+    here, there = ({kind: read_table(side[kind]).to_pylist() for kind in KINDS} for side in both)
     assert len(here["fits"]) == 2
     for one, other in zip(here["fits"], there["fits"], strict=True):
         assert [one[name] for name in SAME] == [other[name] for name in SAME]
@@ -69,7 +71,7 @@ def test_both_engines_climb_from_the_same_starts_to_the_same_ends(both: Any) -> 
         assert one["fit_id"] != other["fit_id"]
     for one, other in zip(here["references"], there["references"], strict=True):
         assert other["loglik"] == pytest.approx(one["loglik"], rel=1e-9)
-    verdicts = [[row["verdict"] for row in side["certificates"]] for side in both]
+    verdicts = [[row["verdict"] for row in side["certificates"]] for side in (here, there)]
     assert verdicts[0] == verdicts[1]
     assert "maximum" in verdicts[0]
 
@@ -79,16 +81,17 @@ def test_threads_and_an_existing_scheduler_change_no_bit(
 ) -> None:
     from distributed import LocalCluster
 
-    fit = both[1]["fits"][0]
-    assert rerun(fit["fit_id"], paths.results).differences == []  # one thread
+    fit_id = read_table(both[1]["fits"])["fit_id"][0].as_py()
+    assert rerun(fit_id, paths.results).differences == []  # one thread
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     again = planned_study(tmp_path, **STUDY)
     with LocalCluster(**options) as cluster:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
-        there = block(again, "there")
+        there = run(again, "there")
         seen = cluster.scheduler.transition_counter
     assert seen > 1000  # it was they who worked
-    assert there == both[1]
+    for kind in KINDS:
+        assert there[kind].read_bytes() == both[1][kind].read_bytes()
 
 
 def test_a_scheduler_that_does_not_answer_is_named(
@@ -106,7 +109,7 @@ def test_workers_with_other_code_are_refused() -> None:
             return {"tcp://one:1": numerics_fingerprint("gaussian_mixture", engine="dask"), "b": 7}
 
     with pytest.raises(EmlibError, match="worker b of Dask does not have the code"):
-        require_same(Client(), "gaussian_mixture")
+        require_same_workers(Client(), "gaussian_mixture")
 
 
 def test_the_engine_is_part_of_what_decides_the_numbers() -> None:
@@ -130,7 +133,9 @@ def test_the_engine_is_part_of_what_decides_the_numbers() -> None:
         ),
         (
             {
-                "datasets": {"steps": {"generator": "gaussian_hmm", "n": 80}},
+                "datasets": {
+                    "steps": {"generator": "gaussian_hmm", "length": 80, "n_states": 2, "d": 2}
+                },
                 "models": {"two": {"family": "gaussian_hmm", "n_states": 2, "engine": "dask"}},
             },
             [

@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from emlib.distributed.view import MOST_PARTITIONS, partition_bounds
 from emlib.errors import ConfigError, EmlibError
 from emlib.study.engines import ENGINES, require_same_workers
 from emlib.study.files import read_table
@@ -162,3 +164,13 @@ def test_without_dask_the_plan_says_what_to_install(
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match=r"models.there.engine: .*pip install 'emlib\[dask\]'"):
         planned_study(tmp_path, **STUDY)
+
+
+@pytest.mark.parametrize(("n", "partitions"), [(1, 1), (70_000, 3), (10**9, MOST_PARTITIONS)])
+def test_long_data_are_cut_into_a_bounded_number_of_equal_partitions(
+    n: int, partitions: int
+) -> None:
+    sizes = np.diff(partition_bounds(n))
+    assert len(sizes) == partitions
+    assert sizes.sum() == n
+    assert sizes.max() - sizes.min() <= 1

@@ -1,5 +1,8 @@
 """Every family of independent rows: over partitions it is the model that it is in memory."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -93,3 +96,16 @@ def test_what_looks_at_every_row_is_refused(client):
     parts = in_partitions(client, model, data, sizes=(20, 25))
     with pytest.raises(NotImplementedError, match="stays with the workers"):
         DistributedModel(model).posterior(params, parts)
+
+
+def test_workers_that_are_lost_get_the_rows_of_a_view_again(client):
+    case = next(case for case in ROWS if case.name == "multivariate_normal")
+    model, params, data = drawn(case)
+    parts = in_partitions(client, model, data, sizes=(10, 1))
+    spread = DistributedModel(model).prepare(parts)
+    before = spread.e_step(params, parts)
+    killed = client.run(os.getpid).values()
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    assert spread.e_step(params, parts).loglik == before.loglik
+    assert set(killed).isdisjoint(client.run(os.getpid).values())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from emlib.data.sky import stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Posteriors
+from emlib.models.base import Degenerate, Posteriors, Step
 from emlib.models.imaging.base import ImagingModel, kept, rest_of
 from emlib.models.imaging.measurement import (
     Measurements,
@@ -25,6 +25,7 @@ from emlib.models.imaging.measurement import (
     calibrated,
     measurement_q,
 )
+from emlib.models.imaging.selfcal import first_better, gain_steps
 from emlib.models.posterior import EXACT, Posterior
 
 Array = NDArray[np.float64]
@@ -221,6 +222,76 @@ class GaussianImageModel(ImagingModel):
         """Of the observed visibilities, nats."""
         law = self.marginal(params, self.design(data))
         return law.constant - 0.5 * law.weighted(params.flux)[1]
+
+    @property
+    def cycle(self) -> tuple[Step, ...]:
+        steps = (
+            Step(frozenset({"noise_weights"})),
+            Step(frozenset({"gain_amplitudes", "gain_phases"}), maximizes="loglik"),
+            Step(frozenset({"band_variances", "noise_scale"}), maximizes="loglik"),
+            Step(frozenset({"flux"}), maximizes="loglik"),
+        )
+        there = [self.noise == "student", self.gains, True, True]
+        kept = [step for step, wanted in zip(steps, there, strict=True) if wanted]
+        return tuple(step for step in kept if step.free - set(self.held))
+
+    def observed_step(
+        self, params: GaussianImageParams, data: Visibilities, free: frozenset[str]
+    ) -> tuple[GaussianImageParams, float]:
+        """Gains, variances or flux, each of which EM would move too slowly.
+
+        The covariance of the data is kept for what comes next, so that only trials of gains cost.
+        """
+        free, cost = free - set(self.held), 0.0
+        if free & {"gain_amplitudes", "gain_phases"}:
+            params, cost = self._calibrated(params, data, free)
+        if free & {"band_variances", "noise_scale"}:
+            params = self._rescaled(params, data, free)
+        if "flux" in free:
+            params, _ = super().observed_step(params, data, free)
+        return params, cost
+
+    def _calibrated(
+        self, params: GaussianImageParams, data: Visibilities, free: frozenset[str]
+    ) -> tuple[GaussianImageParams, float]:
+        design = self.design(data)
+        law, number = self.marginal(params, design), len(params.gain_amplitudes)
+        moving = np.concatenate([
+            np.full(number, "gain_amplitudes" in free),
+            ~np.array(self.reference) & ("gain_phases" in free),
+        ])  # fmt: skip
+        steps = gain_steps(params, design.measurements, law, moving, self.gain_spread)
+
+        def objective(there: GaussianImageParams) -> float:
+            try:
+                return self.loglik(there, data) + self.log_prior(there)
+            except Degenerate:
+                return -np.inf
+
+        return first_better(steps, objective, params, objective(params))
+
+    def _rescaled(
+        self, params: GaussianImageParams, data: Visibilities, free: frozenset[str]
+    ) -> GaussianImageParams:
+        """Each variance v of a kernel K times the root of w'Kw / tr(inverse K), w = inverse times
+        deviations: a minorizer of the loglik in all of them at once (Zhou, Hu, Zhou and Lange 2019,
+        Journal of Computational and Graphical Statistics 28, 350).
+
+        EM moves a variance that the data hardly know by the square of their share in it, so that
+        one on its way to 0 never arrives; this, by their share, and in the logarithm.
+        """
+        design = self.design(data)
+        law = self.marginal(params, design)
+        weighted = law.weighted(params.flux)[0]
+        if "band_variances" in free:
+            fitted = (design.kernels @ weighted) @ weighted
+            scales = np.sqrt(fitted / law.lost)
+            params = replace(params, band_variances=params.band_variances * scales)
+        if "noise_scale" in free:
+            fitted = law.variances @ weighted**2
+            scale = np.sqrt(fitted / (law.variances @ np.diagonal(law.inverse)))
+            params = replace(params, noise_scale=np.asarray(params.noise_scale * scale))
+        return params
 
     def best_flux(self, params: GaussianImageParams, data: Visibilities) -> float:
         law = self.marginal(params, self.design(data))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.data.sky import stacked
+from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Posteriors, Step
@@ -125,7 +125,10 @@ class GaussianImageModel(ImagingModel):
     Parameters
     ----------
     n_bands : int
-        Bands of radial frequency, equally wide in its logarithm.
+        Bands of radial frequency, equally wide in its logarithm up to ``resolved``; what is finer
+        belongs to the last one, for the data cannot tell a variance of its own.
+    resolved : float or None
+        Length of the longest observed baseline, periods per field of view; ``prepare`` finds it.
     others
         See ``ImagingModel``.
     """
@@ -135,17 +138,24 @@ class GaussianImageModel(ImagingModel):
     search: ClassVar[tuple[str, ...]] = ("power_law", "flat", "random")
     record: ClassVar[type] = GaussianImageParams
 
-    n_bands: int = 8
+    n_bands: int = 4
+    resolved: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_count("n_bands", self.n_bands)
 
+    def prepare(self, data: Visibilities) -> "GaussianImageModel":
+        prepared = super().prepare(data)
+        longest = float(np.hypot(data.u, data.v)[data.observed].max())
+        return replace(prepared, resolved=longest * self.field_of_view * MICROARCSECOND)
+
     @cached_property
     def bands(self) -> NDArray[np.int64]:
         """The band of each coefficient, shape (pixels ** 2 - 1,)."""
         frequency = self._waves[1]
-        edges = np.geomspace(1.0, frequency.max(), self.n_bands + 1)[1:-1]
+        highest = min(self.resolved or np.inf, frequency.max())
+        edges = np.geomspace(1.0, max(highest, 1.0), self.n_bands + 1)[1:-1]
         number = np.searchsorted(edges, frequency, side="right")
         return np.asarray(np.unique(number, return_inverse=True)[1])
 
@@ -175,7 +185,7 @@ class GaussianImageModel(ImagingModel):
             measurements = Measurements.of(data, fourier @ self.mean_image)
             return Design(measurements, loadings, kernels)
 
-        key = (self.pixels, self.field_of_view, self.prior_fwhm, self.n_bands)
+        key = (self.pixels, self.field_of_view, self.prior_fwhm, self.n_bands, self.resolved)
         design: Design = kept(data, key, make)
         return design
 

@@ -6,7 +6,7 @@ S the covariance of the calibrated data z = y / (g_k conj g_l), where noise has 
 deviations and w = S^-1 r, a visibility's log size s = log |g_k g_l| and turn d = arg g_k - arg g_l
 move z by -z and -i z, and D by -2 D, so that the loglik's curvature in them is
 
-    -v_i' S^-1 v_j + 2 D_i D_j (S^-1)_ij^2 - [i = j] (2 D ((S^-1)_ii - w^2) + w z''),
+    -v_i' S^-1 v_j + 2 D_i D_j (S^-1)_ij^2 - [i = j] (2 D_i ((S^-1)_ii - w_i^2) + w_i z_i''),
 
 where v is how z moves, plus 2 D w where D does.
 """
@@ -23,7 +23,7 @@ from emlib.models.imaging.measurement import Measurements
 Array = NDArray[np.float64]
 
 DAMPINGS = (0.0, 0.1, 1.0, 10.0, 100.0)
-"""Shares of Gauss and Newton's curvature that are added to the exact one, until a step is better."""
+"""Shares of Gauss and Newton's curvature added to the exact one, until a step is better."""
 
 FARTHEST = 1.0
 """No step moves a phase by more radians, or an amplitude by a larger power of e."""
@@ -86,7 +86,7 @@ def derivatives(
     slopes = np.stack([lost - 2.0 - (w * size).sum(axis=0), -(w * turn).sum(axis=0)])
 
     def between(left: Array, right: Array) -> Array:
-        return np.asarray(np.einsum("ai,aibj,bj->ij", left, inverse, right, optimize=True))
+        return np.asarray((left[:, :, None, None] * inverse * right).sum(axis=(0, 2)))
 
     moved = size + 2.0 * noise * w
     along, across = (w * z).sum(axis=0), w[1] * z[0] - w[0] * z[1]

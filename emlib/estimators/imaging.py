@@ -99,7 +99,8 @@ class GaussianImage(ImageEstimator):
         Full width at half maximum of the mean image, microarcseconds.  Another width is another
         model: compare their ``objective_``.
     n_bands : int, default=4
-        Bands of radial frequency, equally wide in its logarithm.
+        Bands of radial frequency, equally wide in its logarithm up to the longest observed
+        baseline; what is finer belongs to the last one.
     noise : {"gaussian", "student"}, default="gaussian"
         ``student`` is for outliers: each visibility's noise variance is divided by a weight of its
         own, whose logarithm has the prior under which the fitted weights are those of Student's

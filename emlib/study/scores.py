@@ -165,8 +165,8 @@ def image_scores(
     true = fine.reshape(len(fine), side, block, side, block).sum(axis=(2, 4))
     frames = np.broadcast_to(found.reshape(-1, side, side), true.shape)
     if anywhere:
-        agreement = np.fft.fft2(true) * np.fft.fft2(frames).conj()
-        agreement = np.fft.ifft2(agreement.sum(axis=0)).real
+        spectrum = (np.fft.fft2(true) * np.fft.fft2(frames).conj()).sum(axis=0)
+        agreement = np.fft.ifft2(spectrum).real
         shift = np.unravel_index(np.argmax(agreement), agreement.shape)
         frames = np.roll(frames, shift, axis=(1, 2))
     scores = {"nrmse": nrmse(frames, true), "ncc": ncc(frames, true)}

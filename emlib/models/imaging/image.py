@@ -213,12 +213,14 @@ class GaussianImageModel(ImagingModel):
         # In units of the noise no eigenvalue is below 1: rounding of the determinant is up to
         # epsilon times the trace.
         trace = float((np.diagonal(covariance) / variances).sum())
-        factor, wrong = dpotrf(covariance, lower=1)
+        # Its transpose is itself, in the order that LAPACK wants.
+        factor, wrong = dpotrf(covariance.T, lower=1, overwrite_a=1)
         if wrong:
             raise Degenerate("the covariance of the visibilities is singular")
         log_det = 2.0 * float(np.log(np.diagonal(factor)).sum())
-        inverse = dpotri(factor, lower=1)[0]
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        half = dpotri(factor, lower=1, overwrite_c=1)[0]  # above the diagonal 0, as in the factor
+        inverse = half + half.T
+        inverse.flat[:: len(y) + 1] *= 0.5
         constant = len(y) * np.log(2.0 * np.pi)
         magnitude = 0.5 * (constant + np.abs(np.log(variances)).sum() + trace)
         magnitude += abs(log_jacobian)

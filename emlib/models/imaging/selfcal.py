@@ -45,6 +45,8 @@ def gain_steps(
     spread : float
         Of the amplitudes' prior.
     """
+    from scipy.linalg import cho_solve
+
     slopes, exact, positive = derivatives(params, seen, law, spread)
     slopes, chosen = slopes[moving], np.ix_(moving, moving)
     for damping in DAMPINGS:
@@ -54,7 +56,7 @@ def gain_steps(
         except np.linalg.LinAlgError:  # not a hill there
             continue
         step = np.zeros(len(moving))
-        step[moving] = np.linalg.solve(factor.T, np.linalg.solve(factor, slopes))
+        step[moving] = cho_solve((factor, True), slopes)
         step *= min(1.0, FARTHEST / max(np.abs(step).max(initial=0.0), FARTHEST))
         amplitude, phase = step.reshape(2, -1)
         yield replace(
@@ -75,6 +77,8 @@ def derivatives(
     exact, positive : ndarray of shape (2 n_gains, 2 n_gains)
         Minus the second derivatives; and those of Gauss and Newton, which are never negative.
     """
+    from scipy.sparse import csr_array
+
     n, n_gains = len(seen.values), seen.n_gains
     inverse = law.inverse.reshape(2, n, 2, n)
     w = law.weighted(params.flux)[0].reshape(2, n)
@@ -104,11 +108,13 @@ def derivatives(
     exact[1, 1] = positive[1, 1]
     exact[1, 1].flat[:: n + 1] -= along
 
-    first, second = np.eye(n_gains)[seen.gain1], np.eye(n_gains)[seen.gain2]
+    ones, each = np.ones(n), np.arange(n)
+    first = csr_array((ones, (seen.gain1, each)), shape=(n_gains, n))
+    second = csr_array((ones, (seen.gain2, each)), shape=(n_gains, n))
     maps = first + second, first - second
-    whole = np.concatenate([maps[k].T @ slopes[k] for k in range(2)])
+    whole = np.concatenate([maps[k] @ slopes[k] for k in range(2)])
     curvatures = [
-        np.block([[maps[j].T @ part[j, k] @ maps[k] for k in range(2)] for j in range(2)])
+        np.block([[maps[j] @ (maps[k] @ part[j, k].T).T for k in range(2)] for j in range(2)])
         for part in (exact, positive)
     ]
     amplitudes, prior = params.gain_amplitudes, 1.0 / spread**2

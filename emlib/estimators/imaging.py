@@ -98,8 +98,9 @@ class GaussianImage(ImageEstimator):
     prior_fwhm : float, default=60
         Full width at half maximum of the mean image, microarcseconds.  Another width is another
         model: compare their ``objective_``.
-    n_bands : int, default=8
-        Bands of radial frequency, equally wide in its logarithm.
+    n_bands : int, default=4
+        Bands of radial frequency, equally wide in its logarithm up to the longest observed
+        baseline; what is finer belongs to the last one.
     noise : {"gaussian", "student"}, default="gaussian"
         ``student`` is for outliers: each visibility's noise variance is divided by a weight of its
         own, whose logarithm has the prior under which the fitted weights are those of Student's
@@ -146,7 +147,7 @@ class GaussianImage(ImageEstimator):
     Taylor (1989), JASA 84, 881-896, for t noise; Meng and Rubin (1993), Biometrika 80, 267-278.
     """
 
-    n_bands: int = 8
+    n_bands: int = 4
     _: KW_ONLY
     init_params: Any = "power_law"
 
@@ -164,7 +165,7 @@ class RotatingVideo(ImageEstimator):
 
     The frames are ``flux_`` times a round Gaussian plus ``B (c + s_t)``, where c is constant and
     ``s_t = correlation_ R(rotation_) s_t-1`` plus noise.  B is a polar basis in which R is
-    orthogonal.  The states are integrated out by an information smoother, so an iteration costs
+    orthogonal.  The states are integrated out by a Kalman smoother, so an iteration costs
     the cube of their number times the number of frames, whatever the number of pixels.
 
     EM follows a rotation from within some degrees of it only: try several starts.
@@ -207,7 +208,7 @@ class RotatingVideo(ImageEstimator):
     References
     ----------
     Bouman et al. (2018), IEEE Transactions on Computational Imaging 4, 512-527 (StarWarps), for
-    state-space imaging; Rue and Held (2005), Gaussian Markov Random Fields, section 2.4.
+    state-space imaging; de Jong (1991), Annals of Statistics 19, 1073-1083, for the smoother.
     """
 
     n_states: int = 88

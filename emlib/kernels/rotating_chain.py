@@ -2,10 +2,11 @@
 
     y_t = left_t c + right_t u_t + noise of variance 1;   c, u_1 and w_t standard normal.
 
-The joint precision is block tridiagonal in u with a border for c; its Cholesky factor by blocks is
-the information filter, the way back the Rauch-Tung-Striebel smoother (Rue and Held 2005, Gaussian
-Markov Random Fields, section 2.4).  The chain has no direction of its own: a rotation of the states
-is in ``right``.  Each step is a few calls of BLAS on k by k matrices, so nothing is compiled here.
+The Kalman filter and the Rauch-Tung-Striebel smoother given c, on which only the means depend, by
+slopes (the augmented filter: de Jong 1991, Annals of Statistics 19, 1073); c itself is a regression
+of the innovations.  All that is inverted is a sum of covariances, so that strong data lose no
+digits.  The chain has no direction of its own: a rotation of the states is in ``right``.  Each step
+is a few calls of BLAS on k by k matrices, so nothing is compiled here.
 """
 
 from typing import NamedTuple
@@ -21,8 +22,8 @@ class ChainPosterior(NamedTuple):
 
     Attributes
     ----------
-    constant, constant_covariance : ndarray of shapes (k,), (k, k)
-    means : ndarray of shape (T, k)
+    constant, constant_covariance : ndarray of shapes (k, c), (k, k)
+    means : ndarray of shape (T, k, c)
     covariances : ndarray of shape (T, k, k)
         Of u_t given c.
     slopes : ndarray of shape (T, k, k)
@@ -33,7 +34,10 @@ class ChainPosterior(NamedTuple):
         Sums over t of the covariance of each entry of u_t with the same one, and with its partner,
         of u_t-1.
     log_det : float
-        Of the posterior precision.
+        Of the covariance of all y.
+    largest : float
+        Trace of a matrix that was inverted.  None has an eigenvalue below 1, so that rounding of
+        its determinant is up to so many times epsilon.
     """
 
     constant: Array
@@ -45,6 +49,7 @@ class ChainPosterior(NamedTuple):
     lagged: Array
     crossed: Array
     log_det: float
+    largest: float
 
 
 def posterior(
@@ -54,8 +59,8 @@ def posterior(
 
     Parameters
     ----------
-    values : ndarray of shape (T, n)
-        Rows of zeros where a frame has less.
+    values : ndarray of shape (T, n, c)
+        Rows of zeros where a frame has less; c data sets of one law, each with means of its own.
     left, right : ndarray of shape (T, n, k)
     correlation : float
         In [0, 1).
@@ -65,64 +70,61 @@ def posterior(
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a block is not positive definite.
+        If a covariance is not positive definite.
     """
-    n_frames, _, k = right.shape
+    from scipy.linalg.lapack import dtrtrs
+
+    n_frames, n_rows, k = right.shape
     innovation = 1.0 - correlation**2
-    pull = correlation / innovation
-    filtered = np.empty((n_frames, k, k))
-    borders = np.empty((n_frames, k, k))
-    shifts = np.empty((n_frames, k))
-    constant_precision = np.eye(k)
-    constant_shift = np.zeros(k)
-    diagonal = np.arange(k)
-    log_det = 0.0
+    unit, identity = np.eye(k), np.eye(n_rows)
+    expected, slope = np.zeros((k, values.shape[2])), np.zeros((k, k))
+    covariance = unit.copy()
+    filtered, gains = np.empty((n_frames, k, k)), np.zeros((n_frames, k, k))
+    means, slopes = np.empty((n_frames, *expected.shape)), np.empty((n_frames, k, k))
+    constant_precision, constant_shift = unit.copy(), np.zeros_like(expected)
+    log_det, largest = 0.0, 1.0
     for t in range(n_frames):
         y, a, b = values[t], left[t], right[t]
-        block = b.T @ b
-        if n_frames == 1:
-            own = 1.0
-        elif t == 0:
-            own = 1.0 + correlation**2 / innovation
-        elif t < n_frames - 1:
-            own = (1.0 + correlation**2) / innovation
-        else:
-            own = 1.0 / innovation
-        block[diagonal, diagonal] += own
-        border, shift = b.T @ a, b.T @ y
-        if t:
-            block -= pull**2 * filtered[t - 1]
-            border += pull * (filtered[t - 1] @ borders[t - 1])
-            shift += pull * (filtered[t - 1] @ shifts[t - 1])
-        filtered[t], block_log_det = inverse(block)
-        log_det += block_log_det
-        borders[t], shifts[t] = border, shift
-        weighted = filtered[t] @ border
-        constant_precision += a.T @ a - border.T @ weighted
-        constant_shift += a.T @ y - weighted.T @ shift
+        seen = b @ covariance
+        innovations = seen @ b.T + identity
+        largest = max(largest, float(np.trace(innovations)))
+        factor = cholesky(innovations)
+        log_det += 2.0 * float(np.log(np.diagonal(factor)).sum())
+        whole = np.hstack([seen, a - b @ slope, y - b @ expected])
+        white = dtrtrs(factor, whole, lower=1)[0]
+        seen, border, surprise = white[:, :k], white[:, k : 2 * k], white[:, 2 * k :]
+        constant_precision += border.T @ border
+        constant_shift += border.T @ surprise
+        means[t], slopes[t] = expected + seen.T @ surprise, slope + seen.T @ border
+        filtered[t] = covariance - seen.T @ seen
+        if t < n_frames - 1:
+            covariance = correlation**2 * filtered[t] + innovation * unit
+            gains[t] = correlation * (filtered[t] @ inverse(covariance)[0])
+            expected, slope = correlation * means[t], correlation * slopes[t]
+    largest = max(largest, float(np.trace(constant_precision)))
     constant_covariance, last = inverse(constant_precision)
     constant = constant_covariance @ constant_shift
 
-    means, slopes = np.empty((n_frames, k)), np.empty((n_frames, k, k))
-    covariances, variances = filtered.copy(), np.empty((n_frames, k))
+    covariances, variances = filtered, np.empty((n_frames, k))
     lagged, crossed = np.zeros(k), np.zeros(k)
     later = np.zeros((k, k))
+    means -= slopes @ constant
     for t in reversed(range(n_frames)):
-        shift, border = shifts[t] - borders[t] @ constant, borders[t]
         if t < n_frames - 1:
-            shift = shift + pull * means[t + 1]
-            border = border + pull * slopes[t + 1]
-            cross = pull * (covariances[t + 1] @ filtered[t])
-            covariances[t] += pull * (filtered[t] @ cross)
-        means[t], slopes[t] = filtered[t] @ shift, filtered[t] @ border
-        if t < n_frames - 1:
+            gain = gains[t]
+            means[t] += gain @ (means[t + 1] - correlation * means[t])
+            slopes[t] += gain @ (slopes[t + 1] - correlation * slopes[t])
+            cross = covariances[t + 1] @ gain.T
+            # Given the next state the covariance is a multiple of the gain: nothing is subtracted.
+            own = gain * (innovation / correlation) if correlation > 0 else filtered[t]
+            covariances[t] = own + gain @ cross
             lagged += np.diagonal(cross) + _by_row(later, slopes[t])
-            crossed += cross[diagonal, partner] + _by_row(later, slopes[t][partner])
+            crossed += cross[np.arange(k), partner] + _by_row(later, slopes[t][partner])
         later = slopes[t] @ constant_covariance
         variances[t] = np.diagonal(covariances[t]) + _by_row(later, slopes[t])
     return ChainPosterior(
         constant, constant_covariance, means, covariances, slopes, variances, lagged, crossed,
-        log_det + last,
+        log_det + last, largest,
     )  # fmt: skip
 
 
@@ -130,14 +132,22 @@ def _by_row(left: Array, right: Array) -> Array:
     return np.asarray(np.einsum("ij,ij->i", left, right))
 
 
+def cholesky(matrix: Array) -> Array:
+    """Lower factor of a symmetric positive definite matrix, above it 0."""
+    from scipy.linalg.lapack import dpotrf
+
+    factor, wrong = dpotrf(matrix.T, lower=1)  # its transpose is itself, in LAPACK's order
+    if wrong:
+        raise np.linalg.LinAlgError("a covariance is not positive definite")
+    return np.asarray(factor)
+
+
 def inverse(matrix: Array) -> tuple[Array, float]:
     """Of a symmetric positive definite matrix, and the logarithm of its determinant."""
-    from scipy.linalg.lapack import dpotrf, dpotri
+    from scipy.linalg.lapack import dpotri
 
-    factor, wrong = dpotrf(matrix, lower=1)
-    if wrong:
-        raise np.linalg.LinAlgError("the posterior precision is not positive definite")
-    half = np.tril(dpotri(factor, lower=1)[0])
+    factor = cholesky(matrix)
+    half = dpotri(factor, lower=1)[0]
     whole = half + half.T
     whole.flat[:: len(matrix) + 1] *= 0.5
     return whole, 2.0 * float(np.log(np.diagonal(factor)).sum())

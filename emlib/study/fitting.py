@@ -299,7 +299,9 @@ def _scores(case: Case, result: Climb) -> Record:
     if case.truth is not None and case.accepts_truth:
         scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
     if case.truth is not None and "image" in model.traits:
-        scores |= image_scores(posterior.latent, case.truth, model.field_of_view)
+        scores |= image_scores(
+            posterior.latent, case.truth, model.field_of_view, anywhere=model.gains
+        )
     if case.has_hidden:
         completed = posterior.completed
         scores["imputation_error"] = imputation_error(

@@ -26,8 +26,8 @@ def drawn(family, seed, dropped=0.0, **settings):
     return Visibilities.from_arrays(values, **data.extras), truth
 
 
-def scores(images, truth):
-    return image_scores(images.reshape(-1, images.shape[-1] ** 2), truth, 160.0)
+def scores(images, truth, **settings):
+    return image_scores(images.reshape(-1, images.shape[-1] ** 2), truth, 160.0, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -70,24 +70,27 @@ def test_t_noise_is_better_where_some_visibilities_are_spoilt():
     for seed in range(3):
         data, truth = drawn("gaussian_image", seed, cadence=60.0, outliers=0.1)
         for noise, found in errors.items():
-            model = GaussianImage(noise=noise, algorithm="squarem").fit(data)
+            model = GaussianImage(noise=noise, tol=0, max_iter=30).fit(data)
             found.append(scores(model.image_, truth)["nrmse"])
     assert np.mean(errors["student"]) < np.mean(errors["gaussian"])
 
 
 def test_gains_are_estimated_and_the_penalized_objective_is_told():
     data, truth = drawn("gaussian_image", 1, cadence=60.0, gain_error=0.1, phase_error=10.0)
-    with_gains = GaussianImage(gains=True, init_params="disk", max_iter=100, tol=0).fit(data)
+    with_gains = GaussianImage(gains=True, max_iter=100, tol=0).fit(data)
     without = GaussianImage(max_iter=100, tol=0).fit(data)
-    assert scores(with_gains.image_, truth)["ncc"] > scores(without.image_, truth)["ncc"]
+    found = scores(with_gains.image_, truth, anywhere=True)["ncc"]  # no phase is known
+    assert found > scores(without.image_, truth, anywhere=True)["ncc"]
+    from_disk = GaussianImage(gains=True, init_params="disk", max_iter=100, tol=0).fit(data)
+    assert from_disk.objective_ == pytest.approx(with_gains.objective_, abs=1.0)
     assert with_gains.objective_ != with_gains.loglik_
     assert (np.diff(with_gains.history_.objective) > -1e-6).all()
     assert len(with_gains.gain_amplitudes_) == len(with_gains.gain_phases_) > 0
 
 
 def test_the_best_of_several_starts_finds_the_rotation_and_a_wrong_way_round_ends_lower():
-    data, truth = drawn("rotating_video", 0, n_frames=20, pixels=12)
-    settings = {"pixels": 12, "n_states": 60, "algorithm": "squarem", "max_iter": 60}
+    data, truth = drawn("rotating_video", 0, n_frames=20)
+    settings = {"algorithm": "squarem", "max_iter": 40}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         ends = {
@@ -101,7 +104,7 @@ def test_the_best_of_several_starts_finds_the_rotation_and_a_wrong_way_round_end
     assert found["nrmse"] < 0.28
     assert found["dynamic_nrmse"] < 0.2
     assert found["spot_angle_error"] < 5.0
-    assert model.frames_.shape == model.frames_sd_.shape == (20, 12, 12)
+    assert model.frames_.shape == model.frames_sd_.shape == (20, 24, 24)
 
 
 def motion(angle):

@@ -18,6 +18,7 @@ from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
 from emlib.models.imaging.base import LARGEST_CORRELATION
 from emlib.models.imaging.measurement import Measurements, complex_gains
 from emlib.models.imaging.polar import polar_basis
+from emlib.models.imaging.selfcal import derivatives
 from emlib.models.imaging.video import Motion, best_correlation, best_rotation
 
 SEEDS = st.integers(0, 2**31)
@@ -160,6 +161,7 @@ def test_the_gradient_of_q_is_that_of_the_objective(problem, seed):
 @given(SEEDS)
 def test_an_m_step_leaves_a_maximum_of_q_in_each_parameter(problem, seed):
     model, params, data = problem(np.random.default_rng(seed))
+    model = replace(model, held=("flux",))  # which maximizes the likelihood itself
     stats = model.e_step(params, data)
     for _ in range(3_000):  # conditional maxima in turn come to one that is common
         before, params = params, model.m_step(stats, params)
@@ -187,6 +189,77 @@ def test_packed_parameters_come_back(problem, coordinates):
         back = model.unpack(vector, params, coordinates)
         assert model.pack(back, coordinates) == pytest.approx(vector, rel=1e-9)
         assert model.e_step(back, data).loglik == pytest.approx(model.e_step(params, data).loglik)
+
+
+@PROBLEMS
+def test_the_flux_is_the_likeliest(problem):
+    for seed in range(6):
+        model, params, data = problem(np.random.default_rng(seed))
+        best, _ = model.observed_step(params, data, frozenset({"flux"}))
+        top = model.e_step(best, data).loglik
+        for change in (-0.01, 0.01):
+            other = replace(best, flux=best.flux + change * (1.0 + abs(best.flux)))
+            assert model.e_step(other, data).loglik < top
+        assert model.e_step(params, data).loglik <= top
+
+
+def test_every_step_of_the_cycle_raises_the_objective_of_an_image():
+    for seed in range(60):
+        model, params, data = image_problem(np.random.default_rng(seed))
+        moved = {name for step in model.cycle for name in step.free}
+        assert moved >= {"band_variances", "noise_scale", "flux"}
+        for step in model.cycle:
+            if step.maximizes == "q":
+                params = model.m_step(model.e_step(params, data), params, step.free)
+                continue
+            before = model.loglik(params, data) + model.log_prior(params)
+            params, cost = model.observed_step(params, data, step.free)
+            after = model.loglik(params, data) + model.log_prior(params)
+            assert after >= before - 1e-9 * (1.0 + abs(before))
+            assert cost == 0.0 or "gain_phases" in step.free
+
+
+def test_self_calibration_knows_the_slopes_and_the_curvature_of_the_objective():
+    rng = np.random.default_rng(7)
+    data = tiny(rng, n=30)
+    model = GaussianImageModel(pixels=5, n_bands=2, gains=True, gain_spread=0.3).prepare(data)
+    params = with_measurement(model, model.random_start(data, rng), rng)
+    seen, number = model.design(data).measurements, len(params.gain_phases)
+
+    def moved(step):
+        amplitudes = params.gain_amplitudes * np.exp(step[:number])
+        phases = params.gain_phases + step[number:]
+        return replace(params, gain_amplitudes=amplitudes, gain_phases=phases)
+
+    def objective(step):
+        there = moved(step)
+        return model.loglik(there, data) + model.log_prior(there)
+
+    def slopes(step):
+        there = moved(step)
+        return derivatives(there, seen, model.marginal(there, model.design(data)), 0.3)[0]
+
+    _, exact, positive = derivatives(params, seen, model.marginal(params, model.design(data)), 0.3)
+    assert np.linalg.eigvalsh(positive).min() > -1e-9 * np.abs(positive).max()
+    nudges = 1e-5 * np.eye(2 * number)
+    found = [(objective(nudge) - objective(-nudge)) / 2e-5 for nudge in nudges]
+    assert slopes(0 * nudges[0]) == pytest.approx(found, rel=1e-5, abs=1e-5 * np.abs(found).max())
+    bends = np.array([(slopes(-nudge) - slopes(nudge)) / 2e-5 for nudge in nudges])
+    assert exact == pytest.approx(bends, rel=1e-5, abs=1e-6 * np.abs(bends).max())
+
+
+def test_no_band_is_finer_than_the_longest_observed_baseline():
+    rng = np.random.default_rng(3)
+    data = tiny(rng, n=40)
+    longest = np.hypot(data.u, data.v) == np.hypot(data.u, data.v)[data.observed].max()
+    hidden = replace(data, values=np.where(longest, np.nan, data.values))
+    for seen in (data, hidden):
+        model = GaussianImageModel(pixels=12, n_bands=3).prepare(seen)
+        reach = np.hypot(seen.u, seen.v)[seen.observed].max() * 160e-6 / 3600 * np.pi / 180
+        assert model.resolved == pytest.approx(reach)
+        frequency = model.grid.waves()[1]
+        assert (model.bands[frequency >= reach] == model.bands.max()).all()
+    assert model.resolved < GaussianImageModel(pixels=12).prepare(data).resolved
 
 
 @PROBLEMS
@@ -239,7 +312,7 @@ def test_the_smoother_is_the_inverse_of_the_whole_precision(n_frames, k, correla
     rng = np.random.default_rng(n_frames)
     values, partner = rng.normal(size=(n_frames, 3)), np.arange(k)[::-1]
     left, right = rng.normal(size=(2, n_frames, 3, k))
-    found = chain_posterior(values, left, right, correlation, partner)
+    found = chain_posterior(values[:, :, None], left, right, correlation, partner)
     lags = np.abs(np.subtract.outer(np.arange(n_frames), np.arange(n_frames)))
     prior = np.zeros(((n_frames + 1) * k,) * 2)
     prior[:k, :k] = np.eye(k)
@@ -253,8 +326,9 @@ def test_the_smoother_is_the_inverse_of_the_whole_precision(n_frames, k, correla
     law = np.linalg.inv(precision)
     means = (law @ maps.T @ values.ravel()).reshape(-1, k)
     law = law.reshape(n_frames + 1, k, n_frames + 1, k)
-    assert found.log_det == pytest.approx(np.linalg.slogdet(precision)[1])
-    assert np.vstack([found.constant, found.means]) == pytest.approx(means)
+    data_law = np.eye(3 * n_frames) + maps @ prior @ maps.T
+    assert found.log_det == pytest.approx(np.linalg.slogdet(data_law)[1])
+    assert np.vstack([found.constant.T, found.means[:, :, 0]]) == pytest.approx(means)
     spread = np.array([np.diagonal(law[t, :, t]) for t in range(1, n_frames + 1)])
     assert found.variances == pytest.approx(spread)
     pairs = [law[t + 1, :, t] for t in range(1, n_frames)] or [np.zeros((k, k))]

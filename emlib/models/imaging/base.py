@@ -122,7 +122,10 @@ class ImagingModel(Model):
 
     @property
     def cycle(self) -> tuple[Step, ...]:
-        return (Step(frozenset(field.name for field in fields(self.record))),)
+        names = frozenset(field.name for field in fields(self.record))
+        if "flux" in self.held:
+            return (Step(names),)
+        return Step(names - {"flux"}), Step(frozenset({"flux"}), maximizes="loglik")
 
     def prepare(self: Self, data: Visibilities) -> Self:
         if not data.observed.any():
@@ -143,6 +146,20 @@ class ImagingModel(Model):
             if name in free and np.size(getattr(params, name)):
                 params = step(stats, params, self)
         return params, free
+
+    @abstractmethod
+    def best_flux(self, params: Any, data: Visibilities) -> float:
+        """Generalized least squares, Jy."""
+
+    def observed_step(
+        self, params: Any, data: Visibilities, free: frozenset[str]
+    ) -> tuple[Any, float]:
+        """The likeliest flux (ECME): given the image it hardly moves, given the data it does.
+
+        The covariance of the data is kept for the E-step that follows, so that both are the work
+        of one.
+        """
+        return replace(params, flux=np.asarray(self.best_flux(params, data))), 0.0
 
     @property
     def penalized(self) -> bool:
@@ -281,6 +298,14 @@ class ImagingModel(Model):
 
 
 LOGS = (np.log, np.exp)
+
+
+def rest_of(params: Any) -> tuple[bytes, ...]:
+    """All parameters but the flux, as a key."""
+    return tuple(
+        np.asarray(getattr(params, f.name)).tobytes() for f in fields(params) if f.name != "flux"
+    )
+
 
 _KEPT: "WeakKeyDictionary[Any, dict[Any, Any]]" = WeakKeyDictionary()
 

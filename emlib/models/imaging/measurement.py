@@ -110,12 +110,12 @@ def precision(params: Any, seen: Measurements) -> Array:
 
 
 def calibrated(params: Any, seen: Measurements) -> tuple[Complex, Array, float]:
-    """The measurements as those of f itself.
+    """The measurements as those of V itself.
 
     Returns
     -------
-    deviations : ndarray of shape (n,), complex
-        y_j / (g_k conj(g_l)) - flux m_j.
+    values : ndarray of shape (n,), complex
+        y_j / (g_k conj(g_l)).
     variances : ndarray of shape (n,)
         Of their noise, real and imaginary part each.
     log_jacobian : float
@@ -124,7 +124,7 @@ def calibrated(params: Any, seen: Measurements) -> tuple[Complex, Array, float]:
     c = corruption(params, seen)
     size = np.abs(c) ** 2
     variances = 1.0 / (precision(params, seen) * size)
-    return seen.values / c - params.flux * seen.mean, variances, -float(np.log(size).sum())
+    return seen.values / c, variances, -float(np.log(size).sum())
 
 
 def expected_squares(stats: SignalStats, params: Any) -> Array:

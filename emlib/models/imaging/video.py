@@ -8,7 +8,7 @@ in which R is orthogonal, so that the law is normalized for every rotation; Star
 2018, IEEE TCI 4, 512) has a learned warp in R's place, and no static part.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,7 +19,7 @@ from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count, require_positive
 from emlib.kernels.rotating_chain import ChainPosterior
 from emlib.models.base import Degenerate, Diagnosis, Posteriors
-from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept
+from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept, rest_of
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
@@ -69,12 +69,15 @@ class Frames:
         Where each visibility stands.
     loadings : ndarray of shape (T, 2 m, k)
         From states to real parts, then imaginary parts, of at most m visibilities.
+    last : dict
+        The posterior that was made last, by its parameters.
     """
 
     measurements: Measurements
     frame: NDArray[np.int64]
     slot: NDArray[np.int64]
     loadings: Array
+    last: dict[str, Any] = field(default_factory=dict)
 
     def spread_out(self, real: Array, imaginary: Array) -> Array:
         """Numbers of visibilities (n,) at their places (T, 2 m), 0 elsewhere."""
@@ -88,6 +91,51 @@ class Frames:
         """Inverse of ``spread_out``."""
         half = rows.shape[1] // 2
         return rows[self.frame, self.slot], rows[self.frame, half + self.slot]
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothed:
+    """The posterior of c and s_t in units of their standard deviations, whatever the flux.
+
+    Attributes
+    ----------
+    law : ChainPosterior
+        Means of two columns: of the calibrated data, and of the mean image of 1 Jy.
+    left, right : ndarray of shape (T, 2 m, k)
+        Loadings in units of the noise.
+    values, residuals : ndarray of shape (T, 2 m, 2)
+        Those columns; and what their posterior means leave of them.
+    calibrated : ndarray of shape (n,), complex
+    variances : ndarray of shape (n,)
+        Of the noise.
+    correlation : float
+    constant, magnitude : float
+        Of the loglik, but for the squares; and its parts' sizes.
+    """
+
+    law: ChainPosterior
+    left: Array
+    right: Array
+    values: Array
+    residuals: Array
+    calibrated: NDArray[np.complex128]
+    variances: Array
+    correlation: float
+    constant: float
+    magnitude: float
+
+    @staticmethod
+    def of(columns: Array, flux: float) -> Array:
+        """What the data minus the flux have of two columns (..., 2)."""
+        return np.asarray(columns[..., 0] - flux * columns[..., 1])
+
+    def square(self, flux: Any) -> float:
+        """Of the deviations in the metric of the inverse of their covariance."""
+        residuals, constant = self.of(self.residuals, flux), self.of(self.law.constant, flux)
+        means = self.of(self.law.means, flux)
+        shocks = means[1:] - self.correlation * means[:-1]
+        before = (residuals**2).sum() + constant @ constant + means[0] @ means[0]
+        return float(before + (shocks**2).sum() / (1.0 - self.correlation**2))
 
 
 class Motion(NamedTuple):
@@ -210,89 +258,93 @@ class RotatingVideoModel(ImagingModel):
         sine = np.where(self._second, -np.sin(turns), np.sin(turns))
         return np.asarray(loadings * np.cos(turns) + loadings[..., self.partner] * sine)
 
-    def smoothed(
-        self, params: RotatingVideoParams, frames: Frames
-    ) -> tuple[ChainPosterior, Array, Array, Array, float, float]:
-        """The posterior of c and s_t in units of their standard deviations.
-
-        Returns
-        -------
-        posterior : ChainPosterior
-        left, right : ndarray of shape (T, 2 m, k)
-            Loadings in units of the noise.
-        residuals : ndarray of shape (T, 2 m)
-            Of the posterior means, in units of the noise.
-        loglik, magnitude : float
+    def smoothed(self, params: RotatingVideoParams, frames: Frames) -> "Smoothed":
+        """The posterior of c and s_t; that at the last parameters is kept.
 
         Raises
         ------
         Degenerate
-            If the posterior precision is numerically singular.
+            If a covariance is numerically singular.
         """
+        key = rest_of(params)
+        if frames.last.get("key") != key:
+            frames.last.update(key=key, run=self._smoothed(params, frames))
+        run: Smoothed = frames.last["run"]
+        return run
+
+    def _smoothed(self, params: RotatingVideoParams, frames: Frames) -> "Smoothed":
         from emlib.kernels.rotating_chain import posterior
 
-        deviations, variances, log_jacobian = calibrated(params, frames.measurements)
+        calibrated_values, variances, log_jacobian = calibrated(params, frames.measurements)
         sharp = 1.0 / np.sqrt(variances)
-        scale = frames.spread_out(sharp, sharp)[:, :, None]
-        values = frames.spread_out(deviations.real * sharp, deviations.imag * sharp)
-        whitened = frames.loadings * scale
+        columns = [
+            frames.spread_out(numbers.real * sharp, numbers.imag * sharp)
+            for numbers in (calibrated_values, frames.measurements.mean)
+        ]
+        values = np.stack(columns, axis=2)
+        whitened = frames.loadings * frames.spread_out(sharp, sharp)[:, :, None]
         left = np.sqrt(params.static_variance) * whitened
-        right = np.sqrt(params.moving_variance) * self.turned(
-            whitened, params.rotation * np.arange(len(whitened))
-        )
+        angles = params.rotation * np.arange(len(whitened))
+        right = np.sqrt(params.moving_variance) * self.turned(whitened, angles)
         correlation = float(params.correlation)
         try:
             run = posterior(values, left, right, correlation, self.partner)
         except np.linalg.LinAlgError as error:
             raise Degenerate(str(error)) from error
-        residuals = values - left @ run.constant - np.einsum("tnk,tk->tn", right, run.means)
-        innovation = 1.0 - correlation**2
-        shocks = run.means[1:] - correlation * run.means[:-1]
-        square = float(
-            (residuals**2).sum() + run.constant @ run.constant + run.means[0] @ run.means[0]
-            + (shocks**2).sum() / innovation
+        constant = 2.0 * len(variances) * np.log(2.0 * np.pi)
+        logs = np.log(variances)
+        return Smoothed(
+            run, left, right, values, values - left @ run.constant - right @ run.means,
+            calibrated_values, variances, correlation,
+            -0.5 * (constant + 2.0 * float(logs.sum()) + run.log_det) + log_jacobian,
+            0.5 * float(constant + 2.0 * np.abs(logs).sum() + run.log_det + run.largest)
+            + abs(log_jacobian),
         )  # fmt: skip
-        n, (n_frames, k) = len(deviations), run.means.shape
-        log_prior = -k * (n_frames - 1) * np.log(innovation)
-        constant = 2.0 * n * np.log(2.0 * np.pi)
-        log_noise = 2.0 * float(np.log(variances).sum())
-        loglik = -0.5 * (constant + log_noise + run.log_det - log_prior + square) + log_jacobian
-        magnitude = 0.5 * (
-            constant + 2.0 * np.abs(np.log(variances)).sum() + abs(run.log_det) + abs(log_prior)
-            + square
-        ) + abs(log_jacobian)  # fmt: skip
-        return run, left, right, residuals, loglik, magnitude
+
+    def loglik(self, params: RotatingVideoParams, data: Visibilities) -> float:
+        """Of the observed visibilities, nats."""
+        run = self.smoothed(params, self.frames(data))
+        return run.constant - 0.5 * run.square(params.flux)
+
+    def best_flux(self, params: RotatingVideoParams, data: Visibilities) -> float:
+        run = self.smoothed(params, self.frames(data))
+        towards = run.residuals[:, :, 1]  # noise has variance 1: what the inverse makes of the mean
+        values, unit = run.values[:, :, 0], run.values[:, :, 1]
+        return float((towards * values).sum() / (towards * unit).sum())
 
     def e_step(
         self, params: RotatingVideoParams, data: Visibilities, posterior: Posterior = EXACT
     ) -> RotatingVideoStats:
         self._refuse(posterior)
         frames = self.frames(data)
-        run, left, right, residuals, loglik, magnitude = self.smoothed(params, frames)
-        deviations, variances, _ = calibrated(params, frames.measurements)
-        size = np.sqrt(variances)
-        real, imaginary = frames.gathered(residuals)
-        signal = deviations - size * (real + 1j * imaginary)
-        by_constant = left - right @ run.slopes
-        spread = np.einsum("tnk,tnk->tn", by_constant @ run.constant_covariance, by_constant)
-        spread += np.einsum("tnk,tnk->tn", right @ run.covariances, right)
+        run = self.smoothed(params, frames)
+        law, flux = run.law, float(params.flux)
+        real, imaginary = frames.gathered(run.of(run.residuals, flux))
+        signal = run.calibrated - flux * frames.measurements.mean
+        signal = signal - np.sqrt(run.variances) * (real + 1j * imaginary)
+        by_constant = run.left - run.right @ law.slopes
+        spread = np.einsum("tnk,tnk->tn", by_constant @ law.constant_covariance, by_constant)
+        spread += np.einsum("tnk,tnk->tn", run.right @ law.covariances, run.right)
         real, imaginary = frames.gathered(spread)
-        static = float(run.constant @ run.constant + np.trace(run.constant_covariance))
+        constant, square = run.of(law.constant, flux), run.square(flux)
+        static = float(constant @ constant + np.trace(law.constant_covariance))
         return RotatingVideoStats(
-            frames.measurements, signal, variances * (real + imaginary), loglik, magnitude,
+            frames.measurements, signal, run.variances * (real + imaginary),
+            run.constant - 0.5 * square, run.magnitude + 0.5 * square,
             static_square=float(params.static_variance) * static,
             motion=self._motion(params, run),
         )  # fmt: skip
 
-    def _motion(self, params: RotatingVideoParams, run: ChainPosterior) -> Motion:
+    def _motion(self, params: RotatingVideoParams, run: "Smoothed") -> Motion:
         variance, order = float(params.moving_variance), self.basis.order
-        squares = variance * (run.means**2 + run.variances).sum(axis=1)
-        later, earlier = run.means[1:], run.means[:-1]
-        lagged = (later * earlier).sum(axis=0) + run.lagged
-        crossed = (later * earlier[:, self.partner]).sum(axis=0) + run.crossed
+        means = run.of(run.law.means, float(params.flux))
+        squares = variance * (means**2 + run.law.variances).sum(axis=1)
+        later, earlier = means[1:], means[:-1]
+        lagged = (later * earlier).sum(axis=0) + run.law.lagged
+        crossed = (later * earlier[:, self.partner]).sum(axis=0) + run.law.crossed
         crossed = np.where(self.partner == np.arange(len(order)), 0.0, crossed)
         crossed = np.where(self._second, crossed, -crossed)
-        n_frames, k = run.means.shape
+        n_frames, k = means.shape
         return Motion(
             squares[0], squares[-1], float(squares[1:-1].sum()),
             np.asarray(variance * np.bincount(order, lagged)),
@@ -421,18 +473,20 @@ class RotatingVideoModel(ImagingModel):
         static : ndarray of shape (pixels, pixels)
             Posterior mean of the part that does not move.
         """
-        run = self.smoothed(params, self.frames(data))[0]
+        run = self.smoothed(params, self.frames(data))
+        law, flux = run.law, float(params.flux)
         images = self.basis.images
         still = np.sqrt(params.static_variance) * images
         moving = np.sqrt(params.moving_variance) * images
-        static = params.flux * self.mean_image + still @ run.constant
-        means, deviations = np.empty((2, len(run.means), len(images)))
-        for t in range(len(run.means)):
+        static = flux * self.mean_image + still @ run.of(law.constant, flux)
+        states = run.of(law.means, flux)
+        means, deviations = np.empty((2, len(states), len(images)))
+        for t in range(len(states)):
             turned = self.turned(moving, params.rotation * t)
-            means[t] = static + turned @ run.means[t]
-            by_constant = still - turned @ run.slopes[t]
-            variance = np.einsum("pk,pk->p", by_constant @ run.constant_covariance, by_constant)
-            variance += np.einsum("pk,pk->p", turned @ run.covariances[t], turned)
+            means[t] = static + turned @ states[t]
+            by_constant = still - turned @ law.slopes[t]
+            variance = np.einsum("pk,pk->p", by_constant @ law.constant_covariance, by_constant)
+            variance += np.einsum("pk,pk->p", turned @ law.covariances[t], turned)
             deviations[t] = np.sqrt(variance)
         shape = self.pixels, self.pixels
         return means.reshape(-1, *shape), deviations.reshape(-1, *shape), static.reshape(shape)
@@ -463,7 +517,7 @@ class RotatingVideoModel(ImagingModel):
         frames = self.video(params, data)[0].reshape(data.n_frames, -1)
         fourier = self.grid.fourier(data.u, data.v)
         clean = np.einsum("np,np->n", fourier, frames[data.frames])
-        loglik = self.smoothed(params, self.frames(data))[-2]
+        loglik = self.loglik(params, data)
         return Posteriors(np.array([loglik]), None, self.completed(params, data, clean), frames)
 
 

@@ -13,6 +13,7 @@ import click
 
 import emlib
 from emlib.errors import EmlibError
+from emlib.study.paths import block_number, study_folder
 
 FOLDER = click.Path(path_type=Path)
 RESULTS = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
@@ -64,7 +65,7 @@ def status(study: str, watch: bool) -> None:
     """Count the fits of STUDY by status, with reasons, and the blocks that are missing."""
     from emlib.study.status import show_status
 
-    show_status(_study_dir(study), follow=watch)
+    show_status(study_folder(study), follow=watch)
 
 
 @main.command()
@@ -124,7 +125,7 @@ def report(study: str, partial: bool) -> None:
     """Build the report of STUDY from its finished files."""
     from emlib.report.build import build_report
 
-    click.echo(build_report(_study_dir(study), partial=partial))
+    click.echo(build_report(study_folder(study), partial=partial))
 
 
 @main.command()
@@ -134,7 +135,7 @@ def mirror(study: str, uri: str | None) -> None:
     """Bring MLflow up to date with STUDY."""
     from emlib.tracking.mirror import mirror_study
 
-    receipt = mirror_study(_study_dir(study), uri=uri)
+    receipt = mirror_study(study_folder(study), uri=uri)
     done = ", ".join(f"{count} {what}" for what, count in receipt["done"].items() if count)
     click.echo(
         f"{receipt['uri']}: {receipt['cells']} cells and {receipt['fits']} fits of "
@@ -198,7 +199,7 @@ def store_gc(keep: tuple[str, ...], results: Path) -> None:
     """Drop the fits that no kept study has in its files."""
     from emlib.study.storekeeping import collect_garbage
 
-    before, after = collect_garbage(results / "store", [_study_dir(name) for name in keep])
+    before, after = collect_garbage(results / "store", [study_folder(name) for name in keep])
     click.echo(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after")
 
 
@@ -249,7 +250,7 @@ def data(study_dir: Path, dataset: str, block: str, fingerprint: str | None) -> 
     """Draw one block's replicates of DATASET."""
     from emlib.study.datafiles import make_data
 
-    make_data(study_dir, dataset, _number(block), fingerprint)
+    make_data(study_dir, dataset, block_number(block), fingerprint)
 
 
 @main.command(hidden=True)
@@ -264,7 +265,7 @@ def masks(
     """Draw which cells of one block's replicates are hidden."""
     from emlib.study.datafiles import make_masks
 
-    make_masks(study_dir, dataset, missingness, _number(block), fingerprint)
+    make_masks(study_dir, dataset, missingness, block_number(block), fingerprint)
 
 
 @main.command(hidden=True)
@@ -274,13 +275,21 @@ def masks(
 @click.argument("model")
 @click.argument("block")
 @FINGERPRINT
+@click.option("--threads", type=click.IntRange(min=1), default=1)
 def block(
-    study_dir: Path, dataset: str, missingness: str, model: str, block: str, fingerprint: str | None
+    study_dir: Path,
+    dataset: str,
+    missingness: str,
+    model: str,
+    block: str,
+    fingerprint: str | None,
+    threads: int,
 ) -> None:
     """Run the fits of one block that the store does not hold yet."""
     from emlib.study.supervisor import run_block
 
-    sys.exit(run_block(study_dir, dataset, missingness, model, _number(block), fingerprint))
+    ids = (dataset, missingness, model, block_number(block))
+    sys.exit(run_block(study_dir, *ids, fingerprint, threads=threads))
 
 
 @main.command(hidden=True)
@@ -300,21 +309,3 @@ def strict(study_dir: Path, output: Path) -> None:
     from emlib.study.status import check_strict
 
     check_strict(study_dir, output)
-
-
-def _number(block: str) -> int:
-    if not block.isdigit():
-        raise EmlibError(f"block: {block!r} is not a number such as 0000")
-    return int(block)
-
-
-def _study_dir(study: str) -> Path:
-    """A study's folder, from its name or its path."""
-    for folder in (Path(study), Path("results") / study):
-        if (folder / "study.json").is_file():
-            return folder
-    found = sorted(path.parent.name for path in Path("results").glob("*/study.json"))
-    raise EmlibError(
-        f"study {study!r}: neither {study}/study.json nor results/{study}/study.json exists "
-        f"(studies here: {', '.join(found) or 'none'})"
-    )

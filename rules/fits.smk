@@ -50,4 +50,5 @@ rule block:
     shell:
         PIN_THREADS
         + "python -m emlib block results/{params.study} {wildcards.dataset} {wildcards.missingness} "
-        "{wildcards.model} {wildcards.block} --fingerprint {params.fingerprint} > {log} 2>&1"
+        "{wildcards.model} {wildcards.block} --fingerprint {params.fingerprint} "
+        "--threads {threads} > {log} 2>&1"

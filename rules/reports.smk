@@ -35,7 +35,14 @@ TABLES = (
 )
 PICTURES = []
 if STUDY.jobs["images"]:  # a study of images has figures of its own
-    FIGURES += ("uv_coverage", "images", "image_deviations", "video_frames", "spot_angle", "quality")
+    FIGURES += (
+        "uv_coverage",
+        "images",
+        "image_deviations",
+        "video_frames",
+        "spot_angle",
+        "quality",
+    )
     PICTURES = [f"{ROOT}/tables/pictures.npz"]
 
 

@@ -29,13 +29,12 @@ settings.load_profile("default")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist's own, which reads the marks
 def pytest_collection_modifyitems(items):
-    """Spread tests over processes by file; whole studies run one at a time, families apart, and
-    tests on Dask share their cluster."""
+    """Spread tests over processes by file, families and ready-made studies one by one; those on
+    Dask share their cluster."""
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
-        if folder != "families":
-            whole = folder in ("workflow", "distributed")
-            group = folder if whole else str(item.path.relative_to(HERE))
+        path = item.path.relative_to(HERE)
+        if path.parts[0] != "families" and path.name != "test_ready_made_studies.py":
+            group = "distributed" if path.parts[0] == "distributed" else str(path)
             item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -62,12 +62,15 @@ class Algorithm(ABC):
         Kinds of posterior that the model must have, of ``Model.posteriors``.
     sums : frozenset of str
         What its stats must allow, of ``Model.sums``.
+    by_unit : bool
+        It looks at single units or parts of the data, and so at more than sums over all.
     """
 
     name: ClassVar[str]
     accelerated: ClassVar[bool] = False
     posteriors: ClassVar[frozenset[str]] = frozenset()
     sums: ClassVar[frozenset[str]] = frozenset()
+    by_unit: ClassVar[bool] = False
 
     def ascends(self, model: Model) -> str:
         """What must never fall: loglik, penalized, free_energy, classification or none."""

@@ -64,6 +64,7 @@ class Incremental(Algorithm):
 
     name: ClassVar[str] = "incremental"
     sums: ClassVar[frozenset[str]] = frozenset({"mixed"})
+    by_unit: ClassVar[bool] = True
 
     chunks: int = 10
 

@@ -56,6 +56,7 @@ class Online(Algorithm):
 
     name: ClassVar[str] = "online"
     sums: ClassVar[frozenset[str]] = frozenset({"mixed", "scaled"})
+    by_unit: ClassVar[bool] = True
 
     batches: int = 20
     passes: int = 5

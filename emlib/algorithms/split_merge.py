@@ -61,6 +61,7 @@ class SplitMerge(Algorithm):
     """
 
     name: ClassVar[str] = "split_merge"
+    by_unit: ClassVar[bool] = True
 
     candidates: int = 5
     trial_iterations: int = 200

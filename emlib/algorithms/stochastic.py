@@ -50,6 +50,7 @@ class Stochastic(Algorithm):
 
     name: ClassVar[str] = "stochastic"
     posteriors: ClassVar[frozenset[str]] = frozenset({"sampled"})
+    by_unit: ClassVar[bool] = True
 
     iterations: int = 50
 

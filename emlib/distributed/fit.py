@@ -108,13 +108,11 @@ def client_or_current(client: Any = None) -> Any:
     EmlibError
         If there is none.
     """
-    try:
-        import dask.dataframe  # noqa: F401
-        from distributed import default_client
-    except ImportError as error:
-        raise ImportError(f"fits on Dask need the extra 'dask' of emlib ({error})") from None
+    require_dask()
     if client is not None:
         return client
+    from distributed import default_client
+
     try:
         return default_client()
     except ValueError:
@@ -122,6 +120,15 @@ def client_or_current(client: Any = None) -> Any:
             "there is no client of Dask: distributed.Client() starts workers on this machine, "
             "distributed.Client(address) takes those of a cluster"
         ) from None
+
+
+def require_dask() -> None:
+    """Raise ``ImportError`` where Dask is not installed, and say which extra has it."""
+    try:
+        import dask.dataframe  # noqa: F401
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"fits on Dask need the extra 'dask' of emlib ({error})") from None
 
 
 def _viewed(estimator: Any, **blocks: Any) -> Any:

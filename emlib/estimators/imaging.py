@@ -98,8 +98,9 @@ class GaussianImage(ImageEstimator):
     prior_fwhm : float, default=60
         Full width at half maximum of the mean image, microarcseconds.  Another width is another
         model: compare their ``objective_``.
-    n_bands : int, default=8
-        Bands of radial frequency, equally wide in its logarithm.
+    n_bands : int, default=4
+        Bands of radial frequency, equally wide in its logarithm up to the longest observed
+        baseline; what is finer belongs to the last one.
     noise : {"gaussian", "student"}, default="gaussian"
         ``student`` is for outliers: each visibility's noise variance is divided by a weight of its
         own, whose logarithm has the prior under which the fitted weights are those of Student's
@@ -146,7 +147,7 @@ class GaussianImage(ImageEstimator):
     Taylor (1989), JASA 84, 881-896, for t noise; Meng and Rubin (1993), Biometrika 80, 267-278.
     """
 
-    n_bands: int = 8
+    n_bands: int = 4
     _: KW_ONLY
     init_params: Any = "power_law"
 

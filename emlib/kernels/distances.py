@@ -73,15 +73,17 @@ def lloyd(values, weights, centres, variances, max_iter):
                     moved = True
         if not moved:
             break
+        # Deviations from the old centres keep all digits far from zero.
+        shifts = np.zeros((n_centres, d))
+        totals = np.zeros((n_centres, d))
+        for i in range(n):
+            k = labels[i]
+            for j in range(d):
+                if not np.isnan(values[i, j]):
+                    totals[k, j] += weights[i]
+                    shifts[k, j] += weights[i] * (values[i, j] - centres[k, j])
         for k in range(n_centres):
             for j in range(d):
-                # Deviations from the old centre keep all digits far from zero.
-                shift = 0.0
-                total = 0.0
-                for i in range(n):
-                    if labels[i] == k and not np.isnan(values[i, j]):
-                        total += weights[i]
-                        shift += weights[i] * (values[i, j] - centres[k, j])
-                if total > 0.0:
-                    centres[k, j] += shift / total
+                if totals[k, j] > 0.0:
+                    centres[k, j] += shifts[k, j] / totals[k, j]
     return labels, centres, passes

@@ -133,10 +133,10 @@ def _by_row(left: Array, right: Array) -> Array:
 
 
 def cholesky(matrix: Array) -> Array:
-    """Lower factor of a symmetric positive definite matrix; what is above it means nothing."""
+    """Lower factor of a symmetric positive definite matrix, above it 0."""
     from scipy.linalg.lapack import dpotrf
 
-    factor, wrong = dpotrf(matrix, lower=1)
+    factor, wrong = dpotrf(matrix.T, lower=1)  # its transpose is itself, in LAPACK's order
     if wrong:
         raise np.linalg.LinAlgError("a covariance is not positive definite")
     return np.asarray(factor)
@@ -147,7 +147,7 @@ def inverse(matrix: Array) -> tuple[Array, float]:
     from scipy.linalg.lapack import dpotri
 
     factor = cholesky(matrix)
-    half = np.tril(dpotri(factor, lower=1)[0])
+    half = dpotri(factor, lower=1)[0]
     whole = half + half.T
     whole.flat[:: len(matrix) + 1] *= 0.5
     return whole, 2.0 * float(np.log(np.diagonal(factor)).sum())

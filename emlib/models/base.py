@@ -167,6 +167,8 @@ class Model(ABC):
     sums: ClassVar[frozenset[str]] = frozenset({"mixed", "scaled"})
     """What its stats allow beside the sum of one E-step's: ``mixed``, to add those of E-steps at
     different parameters, an M-step then raises Q; ``scaled``, to weigh them by a factor."""
+    rows: ClassVar[bool] = True
+    """Whether its units are rows; those of a sequence or an image depend on each other."""
     levels: ClassVar[bool] = False
     """Whether cells are levels without an order; a missing one is then completed by the most
     probable level, not by an expectation."""

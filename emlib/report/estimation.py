@@ -63,7 +63,7 @@ def correlation_table(results: Results, outcomes: Outcomes, tolerance: float) ->
         for code, values in within.groupby("setting"):
             mean, spread, count = mean_and_error(values["correlation"])
             if count:
-                row = dict(names.loc[code]) | {"measure": measure, "correlation": mean}
+                row = names.loc[code].to_dict() | {"measure": measure, "correlation": mean}
                 parts.append(row | {"standard_error": spread, "replicates": count})
     columns = [*SETTING, "measure", "correlation", "standard_error", "replicates"]
     return pd.DataFrame(parts, columns=columns)

@@ -18,6 +18,7 @@ from emlib.study.scores import spot_angles
 
 FIGURES = ("uv_coverage", "images", "image_deviations", "video_frames", "spot_angle", "quality")
 COLOURS = "afmhot"
+OBSERVED, DROPPED = "#1f4e9c", "#8c8c8c"
 STRIP = 6
 """Frames of a video that stand beside one another."""
 INCHES = 1.5
@@ -46,7 +47,7 @@ def draw_pictures(
         SVG text by name; empty where there is nothing to draw.
     """
     drawn = {
-        "uv_coverage": _plane(pictures),
+        "uv_coverage": _plane(pictures, cells),
         "images": _grid(pictures, cells, look, "frames"),
         "image_deviations": _grid(pictures, cells, look, "deviations"),
         "video_frames": _strips(pictures, cells, look),
@@ -94,12 +95,15 @@ def _written(figure: Any, stem: Path) -> str:
 # --- the Fourier plane ---
 
 
-def _plane(pictures: Pictures) -> Any:
-    """Baselines and their conjugates, what is dropped in grey, one panel a missingness."""
+def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
+    """Baselines and their conjugates, what is dropped in grey, one panel a missingness, in the
+    plan's order."""
     if not pictures.planes:
         return None
-    datasets = sorted({dataset for dataset, _ in pictures.planes})
-    holes = list(dict.fromkeys(missingness for _, missingness in pictures.planes))
+    places = list(zip(cells["dataset"], cells["missingness"], strict=True))
+    places = [place for place in dict.fromkeys(places) if place in pictures.planes]
+    datasets = list(dict.fromkeys(dataset for dataset, _ in places))
+    holes = list(dict.fromkeys(missingness for _, missingness in places))
     figure, axes = _new(len(datasets), len(holes), 1.7, 1.7)
     for row, dataset in enumerate(datasets):
         for column, missingness in enumerate(holes):
@@ -108,7 +112,7 @@ def _plane(pictures: Pictures) -> Any:
                 panel.axis("off")
                 continue
             uv, dropped = pictures.planes[dataset, missingness]
-            for part, colour in ((dropped, "#cccccc"), (~dropped, "#1f4e9c")):
+            for part, colour in ((dropped, DROPPED), (~dropped, OBSERVED)):
                 u, v = np.concatenate([uv[part], -uv[part]]).T / GIGA
                 panel.plot(u, v, ".", markersize=1.5, color=colour, rasterized=len(uv) > 2000)
             panel.set_title(f"{dataset}\n{missingness}: {(~dropped).sum()} left", fontsize=7)
@@ -250,6 +254,8 @@ def _degrees(one: Picture) -> Any:
 
 def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     """Error of the image against the loss of every fit, one panel a setting."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
     quality = pictures.quality[np.isfinite(pictures.quality["nrmse"])]
     if quality.empty:
         return None
@@ -266,6 +272,10 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
                 color=look.colour(str(init)), label=str(init),
             )  # fmt: skip
         panel.set_xscale("log")
+        panel.set_xlim(0.5 * LEAST_LOSS, 2.0 * max(group["loss"].max(), 50.0 * LEAST_LOSS))
+        panel.xaxis.set_major_locator(LogLocator(numticks=4))
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.yaxis.set_major_locator(MaxNLocator(4))
         panel.set_title("\n".join([str(key[0]), f"{key[1]}, {key[2]}"]), fontsize=7)
         panel.tick_params(labelsize=6)
     axes.ravel()[0].legend(fontsize=5)

@@ -58,7 +58,7 @@ def _certified(
     end = polished()
     if end is None or end.status == "degenerate":
         return {"reason": "a component collapsed while the end was polished"}
-    found = certify(case.model, case.data, end.params)
+    found = certify(*case.climbed, end.params)
     return {
         "objective": float(end.objective),
         "verdict": found.verdict,

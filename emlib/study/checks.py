@@ -18,6 +18,7 @@ from emlib.study import components, grid, identity
 from emlib.study.component_checks import place_of
 from emlib.study.config import Config, file_name, load_config
 from emlib.study.datafiles import draw_replicate, study_truth
+from emlib.study.engines import check_engines
 from emlib.study.mistakes import Mistakes
 
 DRAWS = 3
@@ -51,6 +52,7 @@ def checked_study(path: Path, overrides: Mapping[str, Any] | None = None) -> dic
     _check_models(study, infos, truths, {(cell.dataset, cell.model) for cell in cells}, mistakes)
     _check_starts(study, cells, mistakes)
     _check_algorithms(study, cells, mistakes)
+    check_engines(study, cells, mistakes)
     _check_inits(study, infos, cells, mistakes)
     mistakes.raise_if_any()
     return study

@@ -24,6 +24,7 @@ from emlib.study.components import (
     settings_of,
     split,
 )
+from emlib.study.engines import ENGINES, engine_of
 from emlib.study.mistakes import Mistakes, Place, check_id, shown, unknown
 
 
@@ -65,6 +66,8 @@ def _check_component(section: str, key: str, given: Any, mistakes: Mistakes) -> 
         return
     before = len(mistakes.lines)
     _check_settings([section, key], known[name], settings, named_by, mistakes)
+    if section == "models" and (engine := engine_of(given or {})) not in ENGINES:
+        mistakes.add([section, key, "engine"], unknown(engine, ENGINES, "engine"))
     if len(mistakes.lines) == before:
         _check_built(section, key, name, settings, mistakes)
 
@@ -79,7 +82,8 @@ def _check_settings(
     schema, bases = settings_of(entry), bases_of(entry)
     for setting, value in settings.items():
         if setting not in schema:
-            mistakes.add([*place, setting], unknown(setting, [named_by, *schema], "key"))
+            beside = [named_by, "engine"] if named_by == "family" else [named_by]
+            mistakes.add([*place, setting], unknown(setting, [*beside, *schema], "key"))
         elif setting in bases and value is not None:
             _check_base([*place, setting], value, mistakes)
         else:

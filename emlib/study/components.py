@@ -12,6 +12,8 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from emlib.study.engines import MEMORY, engine_of
+
 SECTIONS = {
     "dataset": "datasets",
     "missingness": "missingness",
@@ -112,13 +114,16 @@ def _written(kind: Any) -> Any:
 
 
 def resolved_axis(section: str, axis: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Id -> its name in the registry and its full settings; inits also say what they are."""
+    """Id -> its name in the registry and its full settings; inits also say what they are, and
+    models their engine where it is not the default one."""
     result: dict[str, dict[str, Any]] = {}
     for key, given in axis.items():
         name, settings = split(section, key, given)
         entry = registry(section)[name]
         full = _full_settings(entry, settings)
         result[key] = {NAMED_BY[section]: name, "settings": full}
+        if section == "models" and (engine := engine_of(given or {})) != MEMORY:
+            result[key]["engine"] = engine
         if section == "inits":
             from emlib.inits import make_init
 
@@ -202,6 +207,8 @@ def is_union(kind: Any) -> bool:
 def split(section: str, key: str, given: Any) -> tuple[str, dict[str, Any]]:
     """The name in the registry and the settings that an id stands for."""
     settings = dict(given or {})
+    if section == "models":
+        settings.pop("engine", None)
     return settings.pop(NAMED_BY[section], key), settings
 
 

@@ -14,6 +14,7 @@ import emlib
 from emlib.errors import EmlibError
 from emlib.sources import source_of, syntax_digest
 from emlib.study import components
+from emlib.study.engines import DASK, MEMORY, engine_of
 from emlib.study.identity import digest
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ NUMERIC_FOLDERS = ("data", "kernels", *REGISTRIES)
 
 @cache
 def numerics_fingerprint(
-    family: str, inits: tuple[str, ...] = (), algorithm: str | None = None
+    family: str,
+    inits: tuple[str, ...] = (),
+    algorithm: str | None = None,
+    engine: str = MEMORY,
 ) -> str:
     """Fingerprint of the numerical code behind a family, and of the libraries under it.
 
@@ -39,6 +43,8 @@ def numerics_fingerprint(
         counts too. A new init changes no other's fingerprint.
     algorithm : str, optional
         Name of an algorithm, whose code then counts too.
+    engine : str
+        Where E-steps run; that of Dask has code of its own.
 
     Returns
     -------
@@ -54,6 +60,8 @@ def numerics_fingerprint(
     roots += _modules("inits", *inits)
     if algorithm is not None:
         roots += _modules("algorithms", algorithm)
+    if engine == DASK:
+        roots += sorted((PACKAGE / "distributed").glob("*.py"))
     return digest(["numerics", syntax_digest(*_closure(roots)), library_versions()])
 
 
@@ -97,16 +105,17 @@ def block_fingerprint(study: Mapping[str, Any], cells: Iterable[Entry]) -> str:
     """
     from emlib.models import FAMILIES
 
-    own, methods, families = set(), set(), set()
+    own, methods, families = set(), set(), set[tuple[str, str]]()
     for cell in cells:
         init = study["inits"][cell.init]
         own.add(init_parts(init["init"], init["settings"]))
         methods.add(study["algorithms"][cell.algorithm]["algorithm"])
-        families.add(study["models"][cell.model]["family"])
-    for family in families:
+        model = study["models"][cell.model]
+        families.add((model["family"], engine_of(model)))
+    for family, _ in families:
         own.update(init_parts(name) for name in FAMILIES[family].search)
     parts = [
-        [numerics_fingerprint(family) for family in sorted(families)],
+        [numerics_fingerprint(family, engine=engine) for family, engine in sorted(families)],
         [component_digest("inits", *names) for names in sorted(own)],
         [component_digest("algorithms", name) for name in sorted(methods)],
         certificate_fingerprint(),

@@ -23,6 +23,7 @@ from emlib.errors import InvalidData
 from emlib.inits import make_init
 from emlib.models import FAMILIES, make_model
 from emlib.models.base import Degenerate
+from emlib.study.engines import is_of_cluster
 from emlib.study.identity import replay_line
 from emlib.study.polish import flags, polish
 from emlib.study.scores import adjusted_rand, column_spread, image_scores, imputation_error
@@ -52,6 +53,8 @@ class Case:
     extras : dict of str to ndarray
         What else the data set has: ``lengths``, ``covariates``, ``upper``. Nothing of it is hidden,
         but the upper ends of hidden cells.
+    client : distributed.Client, or None
+        Of the cluster whose workers do the E-steps of climbs; None: this process does.
     """
 
     values: NDArray[np.float64]
@@ -61,6 +64,7 @@ class Case:
     family: str
     settings: Mapping[str, Any]
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    client: Any = None
 
     @cached_property
     def data(self) -> Any:
@@ -109,6 +113,16 @@ class Case:
         if isinstance(self._prepared, InvalidData):
             raise InvalidData(str(self._prepared))
         return self._prepared
+
+    @cached_property
+    def climbed(self) -> tuple[Any, Any]:
+        """The model and the data as climbs take them, where the model's engine is."""
+        if self.client is None:
+            return self.model, self.data
+        from emlib.distributed.model import DistributedModel
+        from emlib.distributed.view import cut
+
+        return DistributedModel(self.model), cut(self.client, self.model, self.data)
 
     @cached_property
     def accepts_truth(self) -> bool:
@@ -177,7 +191,8 @@ def failure(error: BaseException, fit_id: str) -> Record:
 
 def is_provisional(status: str, error: BaseException | None) -> bool:
     """Whether a result says more about the machine than about the fit."""
-    return status in PROVISIONAL_STATUSES or isinstance(error, MemoryError | OSError)
+    machine = isinstance(error, MemoryError | OSError) or is_of_cluster(error)
+    return status in PROVISIONAL_STATUSES or machine
 
 
 def steady(text: str) -> str:
@@ -194,8 +209,10 @@ class _Clock:
         self._seconds = dict.fromkeys(("seconds_init", "seconds_climb", "seconds_polish"), NAN)
 
     def lap(self, part: str) -> None:
+        """What has passed since the last lap is that part's; no part's if it is empty."""
         now = time.perf_counter()
-        self._seconds[part] = now - self._mark
+        if part:
+            self._seconds[part] = now - self._mark
         self._mark = now
 
     def record(self) -> Record:
@@ -206,7 +223,8 @@ def ascend(
     case: Case, spec: FitSpec, lap: Callable[[str], None] = lambda part: None
 ) -> tuple[Any, Climb, Climb | None]:
     """A fit's start, its climb, and the polish of its end (None where that is degenerate)."""
-    model, data = case.model, case.data
+    model, data = case.climbed
+    lap("")
     start = case.start(spec.init["init"], spec.init["settings"], spec.rng("init"))
     lap("seconds_init")
     algorithm = make_algorithm(spec.algorithm["algorithm"], dict(spec.algorithm["settings"]))
@@ -281,7 +299,9 @@ def _scores(case: Case, result: Climb) -> Record:
     if case.truth is not None and case.accepts_truth:
         scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
     if case.truth is not None and "image" in model.traits:
-        scores |= image_scores(posterior.latent, case.truth, model.field_of_view)
+        scores |= image_scores(
+            posterior.latent, case.truth, model.field_of_view, anywhere=model.gains
+        )
     if case.has_hidden:
         completed = posterior.completed
         scores["imputation_error"] = imputation_error(

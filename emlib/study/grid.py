@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emlib.errors import ConfigError
 from emlib.study import identity
 from emlib.study.atomic import read_json
 from emlib.study.paths import StudyPaths
 
 Study = Mapping[str, Any]
 AXES = ("dataset", "missingness", "model", "init", "algorithm")
+MOST_BLOCKS = 1_000_000
+"""Each is a job; a plan of more is a slip of the pen, and would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,26 @@ def excluded(study: Study, *ids: str) -> bool:
 
 
 def blocks(study: Study, block_size: int) -> list[Block]:
-    """Blocks of the study: block k holds replicates k B up to (k + 1) B."""
+    """Blocks of the study: block k holds replicates k B up to (k + 1) B.
+
+    Raises
+    ------
+    ConfigError
+        If there are too many.
+    """
     groups = sorted({(entry.dataset, entry.missingness, entry.model) for entry in entries(study)})
     replicates = study["replicates"]
+    per_group = -(-replicates // block_size)
+    if len(groups) * per_group > MOST_BLOCKS:
+        raise ConfigError(
+            f"replicates: {replicates:,} in blocks of {block_size:,} are {per_group:,} blocks for "
+            f"each of {len(groups)} combinations of dataset, missingness and model; a study has at "
+            f"most {MOST_BLOCKS:,} blocks, each a job: see block_size"
+        )
     return [
         Block(*group, k, k * block_size, min((k + 1) * block_size, replicates))
         for group in groups
-        for k in range(-(-replicates // block_size))
+        for k in range(per_group)
     ]
 
 

@@ -120,16 +120,21 @@ def start_path(
     replicate: int,
     start: int,
 ) -> tuple[object, ...]:
-    """Path of one start; the algorithm is not on it, so all algorithms get the same starts."""
+    """Path of one start; neither algorithm nor engine is on it: all of them get the same starts."""
     return (
         "start",
         digest(dataset),
         digest(missingness),
-        digest(model),
+        digest(started(model)),
         digest({"init": init["init"], "settings": init["settings"]}),
         replicate,
         start,
     )
+
+
+def started(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What a start depends on of a model: all but its engine."""
+    return {key: value for key, value in model.items() if key != "engine"}
 
 
 # --- what makes two fits the same fit -------------------------------------------------------------
@@ -152,7 +157,8 @@ def fit_id(
     data_id : str
         Digest of the replicate's values, holes applied.
     model, init, algorithm : mapping
-        As in ``study.json``: the name and its full settings.
+        As in ``study.json``: the name and its full settings, and of a model its engine, which
+        decides the order of sums.
     stopping, budget : mapping
         ``hard_seconds`` is left out: a fit that it ends is never reused.
     seed_path : tuple

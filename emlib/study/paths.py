@@ -21,6 +21,25 @@ def block_name(block: int) -> str:
     return f"{block:04d}"
 
 
+def block_number(name: str) -> int:
+    """The block that ``block_name`` names so."""
+    if not name.isdigit():
+        raise EmlibError(f"block: {name!r} is not a number such as 0000")
+    return int(name)
+
+
+def study_folder(study: str) -> Path:
+    """A study's folder, from its name or its path."""
+    for folder in (Path(study), Path("results") / study):
+        if (folder / "study.json").is_file():
+            return folder
+    found = sorted(path.parent.name for path in Path("results").glob("*/study.json"))
+    raise EmlibError(
+        f"study {study!r}: neither {study}/study.json nor results/{study}/study.json exists "
+        f"(studies here: {', '.join(found) or 'none'})"
+    )
+
+
 @dataclass(frozen=True)
 class StudyPaths:
     """Paths of one study.

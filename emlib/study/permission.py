@@ -11,8 +11,6 @@ import os
 import shlex
 from pathlib import Path
 
-import click
-
 from emlib.errors import EmlibError
 
 VARIABLE = "EMLIB_ALLOW_PLUGINS"
@@ -87,5 +85,7 @@ def read_plugin(file: str | Path) -> tuple[Path, bytes]:
 
 
 def _record(path: Path, code: bytes) -> Path:
+    import click  # here: fits need nothing of it
+
     content = os.fsencode(path) + b"\0" + hashlib.sha256(code).digest()
     return Path(click.get_app_dir("emlib")) / "allowed" / hashlib.sha256(content).hexdigest()

@@ -17,7 +17,7 @@ from emlib.algorithms.climb import Climb, Stopping, climb
 from emlib.inits import INITS
 from emlib.models import FAMILIES
 from emlib.study.fitting import Case, failure, is_provisional, remaining
-from emlib.study.identity import digest
+from emlib.study.identity import digest, started
 from emlib.study.polish import polish
 
 ORACLE = "truth"
@@ -70,7 +70,7 @@ def search_id(
 
 def start_path(data_id: str, model: Mapping[str, Any], source: str, number: int) -> list[Any]:
     """Seed path of one start: keyed by the data, so that equal data share one search."""
-    return ["reference", data_id, digest(model), source, number]
+    return ["reference", data_id, digest(started(model)), source, number]
 
 
 def share(settings: Mapping[str, Any]) -> float:
@@ -103,9 +103,10 @@ def ascend(
     """E-steps that a start and its climb spent, and the polish of its end (None if degenerate)."""
     start = case.start(source, {}, draws)
     budget = remaining({"e_steps": e_steps, "seconds": None}, start.e_steps)
-    climbed = climb(case.model, case.data, start.params, make_algorithm("em", {}), STOPPING, budget)
+    model, data = case.climbed
+    climbed = climb(model, data, start.params, make_algorithm("em", {}), STOPPING, budget)
     spent = float(start.e_steps) + float(climbed.e_steps)
-    return spent, polish(case.model, case.data, climbed)
+    return spent, polish(model, data, climbed)
 
 
 def _run(case: Case, source: str, e_steps: float, draws: np.random.Generator) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from emlib.datasets.settings import REQUIRED, Setting
 from emlib.inits import INITS
 from emlib.study import components
 from emlib.study.config import Config
+from emlib.study.engines import ENGINES, MEMORY
 from emlib.study.mistakes import ID
 
 Schema = dict[str, Any]
@@ -106,6 +107,9 @@ def _named(section: str, name: str) -> Schema:
     """A component that says its name in the registry."""
     named_by, entry = components.NAMED_BY[section], components.registry(section)[name]
     full = {named_by: {"const": name}, **_settings(entry)}
+    if section == "models":
+        text = "Where the E-steps of its climbs run: in the job, or on workers of Dask."
+        full["engine"] = {"enum": list(ENGINES), "default": MEMORY, "description": text}
     return {"description": _first_line(entry), **_object(full, [named_by, *_needed(entry)])}
 
 

@@ -136,7 +136,9 @@ def spot_angles(frames: Floats) -> Floats | None:
     return np.asarray(np.angle((weights * direction).sum(axis=(1, 2))))
 
 
-def image_scores(found: Floats, truth: Mapping[str, Any], field_of_view: float) -> dict[str, float]:
+def image_scores(
+    found: Floats, truth: Mapping[str, Any], field_of_view: float, anywhere: bool = False
+) -> dict[str, float]:
     """Scores of images against a true sky; none where it has other pixels, or another field.
 
     Parameters
@@ -147,6 +149,9 @@ def image_scores(found: Floats, truth: Mapping[str, Any], field_of_view: float) 
         ``image`` (P, P) or ``frames`` (T, P, P), P a multiple of pixels, and ``field_of_view``.
     field_of_view : float
         Of what was found, microarcseconds.
+    anywhere : bool
+        Whether the data do not say where in the field the image is, the phases of all stations
+        being unknown: it is moved to where it correlates best, by whole pixels.
     """
     name = "frames" if "frames" in truth else "image"
     if name not in truth or float(truth["field_of_view"]) != field_of_view:
@@ -159,6 +164,11 @@ def image_scores(found: Floats, truth: Mapping[str, Any], field_of_view: float) 
     block = fine.shape[-1] // side
     true = fine.reshape(len(fine), side, block, side, block).sum(axis=(2, 4))
     frames = np.broadcast_to(found.reshape(-1, side, side), true.shape)
+    if anywhere:
+        spectrum = (np.fft.fft2(true) * np.fft.fft2(frames).conj()).sum(axis=0)
+        agreement = np.fft.ifft2(spectrum).real
+        shift = np.unravel_index(np.argmax(agreement), agreement.shape)
+        frames = np.roll(frames, shift, axis=(1, 2))
     scores = {"nrmse": nrmse(frames, true), "ncc": ncc(frames, true)}
     if len(true) > 1:
         scores["dynamic_nrmse"] = dynamic_nrmse(frames, true)

@@ -37,6 +37,7 @@ def run_block(
     block: int,
     fingerprint: str | None = None,
     command: Sequence[str] = WORKER,
+    threads: int = 1,
 ) -> int:
     """Compute what the store does not hold of one block, and write the block's six files.
 
@@ -52,6 +53,9 @@ def run_block(
         Fingerprint of the numerical code that the head planned with; another one here is refused.
     command : sequence of str
         How the worker is started.
+    threads : int
+        Of the cluster that the job starts for a model whose engine is Dask; all else is done in
+        one thread.
 
     Returns
     -------
@@ -71,7 +75,7 @@ def run_block(
         lock = FileLock(paths.block_lock(*ids))
         lock.acquire(wait=None, on_wait=lambda holder: _say(f"{name}: waiting for {holder}"))
         with lock, garbage.paused():
-            _run_locked(paths, ids, name, fingerprint, command)
+            _run_locked(paths, ids, name, fingerprint, command, threads)
     except OSError as error:
         raise EmlibError(f"{name}: {error}") from error
     return 0
@@ -83,6 +87,7 @@ def _run_locked(
     name: str,
     fingerprint: str | None,
     command: Sequence[str],
+    threads: int,
 ) -> None:
     began = time.time()
     study = load_study(paths.root)
@@ -91,6 +96,7 @@ def _run_locked(
         "study": study,
         "block": asdict(_planned(paths, ids)),
         "fingerprint": fingerprint,
+        "threads": threads,
     }
     worker = Worker(opening, command)
     with _ended_by_sigterm():

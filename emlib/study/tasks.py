@@ -21,6 +21,7 @@ from emlib.study import identity, reference
 from emlib.study.assembly import Task
 from emlib.study.certificates import run_certificate
 from emlib.study.datafiles import extras_of, truth_of
+from emlib.study.engines import client_of, engine_of
 from emlib.study.files import load_npz
 from emlib.study.fingerprint import certificate_fingerprint, init_parts, numerics_fingerprint
 from emlib.study.fitting import Case, FitSpec, ascend, run_fit
@@ -65,19 +66,23 @@ class BlockWork:
     study : dict
         Its ``study.json``.
     block : Block
+    threads : int
+        Of the cluster that a model whose engine is Dask gets where no other is named.
 
     Raises
     ------
     EmlibError
-        If the block's data or masks are not there, or do not fit together.
+        If the block's data or masks are not there, or do not fit together, or the model's cluster
+        does not answer.
     """
 
-    def __init__(self, study_dir: Path, study: Study, block: Block) -> None:
+    def __init__(self, study_dir: Path, study: Study, block: Block, threads: int = 1) -> None:
         load_plugins(study.get("plugins", ()))
         self._study = study
         self._block = block
         self._model = study["models"][block.model]
-        self._cases = cases_of(StudyPaths(study_dir), self._model, block)
+        client = client_of(self._model, threads)
+        self._cases = cases_of(StudyPaths(study_dir), self._model, block, client)
         self._data_ids = {r: data_identity(case) for r, case in self._cases.items()}
         self._parameters = {r: _parameters(case) for r, case in self._cases.items()}
         self._cells: dict[str, _Shared] = {}
@@ -154,6 +159,7 @@ class BlockWork:
                     self._model["family"],
                     init_parts(init["init"], init["settings"]),
                     algorithm["algorithm"],
+                    engine_of(self._model),
                 ),
             )
         return self._cells[entry.cell_id]
@@ -205,7 +211,9 @@ class BlockWork:
         """Code of a search's starts from one init: the same for every replicate, so found once."""
         if source not in self._numerics:
             family = self._model["family"]
-            self._numerics[source] = numerics_fingerprint(family, init_parts(source), "em")
+            self._numerics[source] = numerics_fingerprint(
+                family, init_parts(source), "em", engine_of(self._model)
+            )
         return self._numerics[source]
 
 
@@ -247,7 +255,9 @@ def data_identity(case: Case) -> str:
     )
 
 
-def cases_of(paths: StudyPaths, model: Mapping[str, Any], block: Block) -> dict[int, Case]:
+def cases_of(
+    paths: StudyPaths, model: Mapping[str, Any], block: Block, client: Any = None
+) -> dict[int, Case]:
     """What the fits of a block see, by replicate.
 
     Raises
@@ -278,5 +288,6 @@ def cases_of(paths: StudyPaths, model: Mapping[str, Any], block: Block) -> dict[
             model["family"],
             model["settings"],
             extras_of(data, r),
+            client,
         )
     return cases

@@ -126,7 +126,7 @@ def open_block(opening: dict[str, Any]) -> Opened:
     load_plugins(study.get("plugins", ()))
     if opening["fingerprint"] is not None:
         require_same(block_fingerprint(study, block_cells(study, block)), opening["fingerprint"])
-    work = BlockWork(Path(opening["study_dir"]), study, block)
+    work = BlockWork(Path(opening["study_dir"]), study, block, opening["threads"])
     processor = processor_name()
 
     def timed(run: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:

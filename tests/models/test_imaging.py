@@ -18,6 +18,7 @@ from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
 from emlib.models.imaging.base import LARGEST_CORRELATION
 from emlib.models.imaging.measurement import Measurements, complex_gains
 from emlib.models.imaging.polar import polar_basis
+from emlib.models.imaging.selfcal import derivatives
 from emlib.models.imaging.video import Motion, best_correlation, best_rotation
 
 SEEDS = st.integers(0, 2**31)
@@ -200,6 +201,65 @@ def test_the_flux_is_the_likeliest(problem):
             other = replace(best, flux=best.flux + change * (1.0 + abs(best.flux)))
             assert model.e_step(other, data).loglik < top
         assert model.e_step(params, data).loglik <= top
+
+
+def test_every_step_of_the_cycle_raises_the_objective_of_an_image():
+    for seed in range(60):
+        model, params, data = image_problem(np.random.default_rng(seed))
+        moved = {name for step in model.cycle for name in step.free}
+        assert moved >= {"band_variances", "noise_scale", "flux"}
+        for step in model.cycle:
+            if step.maximizes == "q":
+                params = model.m_step(model.e_step(params, data), params, step.free)
+                continue
+            before = model.loglik(params, data) + model.log_prior(params)
+            params, cost = model.observed_step(params, data, step.free)
+            after = model.loglik(params, data) + model.log_prior(params)
+            assert after >= before - 1e-9 * (1.0 + abs(before))
+            assert cost == 0.0 or "gain_phases" in step.free
+
+
+def test_self_calibration_knows_the_slopes_and_the_curvature_of_the_objective():
+    rng = np.random.default_rng(7)
+    data = tiny(rng, n=30)
+    model = GaussianImageModel(pixels=5, n_bands=2, gains=True, gain_spread=0.3).prepare(data)
+    params = with_measurement(model, model.random_start(data, rng), rng)
+    seen, number = model.design(data).measurements, len(params.gain_phases)
+
+    def moved(step):
+        amplitudes = params.gain_amplitudes * np.exp(step[:number])
+        phases = params.gain_phases + step[number:]
+        return replace(params, gain_amplitudes=amplitudes, gain_phases=phases)
+
+    def objective(step):
+        there = moved(step)
+        return model.loglik(there, data) + model.log_prior(there)
+
+    def slopes(step):
+        there = moved(step)
+        return derivatives(there, seen, model.marginal(there, model.design(data)), 0.3)[0]
+
+    _, exact, positive = derivatives(params, seen, model.marginal(params, model.design(data)), 0.3)
+    assert np.linalg.eigvalsh(positive).min() > -1e-9 * np.abs(positive).max()
+    nudges = 1e-5 * np.eye(2 * number)
+    found = [(objective(nudge) - objective(-nudge)) / 2e-5 for nudge in nudges]
+    assert slopes(0 * nudges[0]) == pytest.approx(found, rel=1e-5, abs=1e-5 * np.abs(found).max())
+    bends = np.array([(slopes(-nudge) - slopes(nudge)) / 2e-5 for nudge in nudges])
+    assert exact == pytest.approx(bends, rel=1e-5, abs=1e-6 * np.abs(bends).max())
+
+
+def test_no_band_is_finer_than_the_longest_observed_baseline():
+    rng = np.random.default_rng(3)
+    data = tiny(rng, n=40)
+    longest = np.hypot(data.u, data.v) == np.hypot(data.u, data.v)[data.observed].max()
+    hidden = replace(data, values=np.where(longest, np.nan, data.values))
+    for seen in (data, hidden):
+        model = GaussianImageModel(pixels=12, n_bands=3).prepare(seen)
+        reach = np.hypot(seen.u, seen.v)[seen.observed].max() * 160e-6 / 3600 * np.pi / 180
+        assert model.resolved == pytest.approx(reach)
+        frequency = model.grid.waves()[1]
+        assert (model.bands[frequency >= reach] == model.bands.max()).all()
+    assert model.resolved < GaussianImageModel(pixels=12).prepare(data).resolved
 
 
 @PROBLEMS

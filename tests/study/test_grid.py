@@ -1,5 +1,8 @@
 """Cells, blocks and fits of a resolved study."""
 
+import pytest
+
+from emlib.errors import ConfigError
 from emlib.study import grid
 
 STUDY = {
@@ -75,3 +78,9 @@ def test_a_cells_identity_sees_its_settings_and_the_seed_but_not_names():
     renamed = {**renamed, "exclude": [], "truths": {"drawn": ["deux"]}}
     assert {e.cell_id for e in grid.entries(renamed) if e.dataset == "drawn"} <= cells
     assert not {e.cell_id for e in grid.entries({**STUDY, "seed": 2})} & cells
+
+
+def test_a_million_blocks_are_the_most():
+    assert len(grid.blocks({**STUDY, "replicates": 6 * 10**11}, 10**10)) == 6 * 60
+    with pytest.raises(ConfigError, match="1,000,001 in blocks of 1 are 1,000,001 blocks for each"):
+        grid.blocks({**STUDY, "replicates": 1_000_001}, 1)

@@ -49,3 +49,11 @@ def test_images_are_scored_against_a_finer_truth():
     assert image_scores(np.ones((1, 25)), truth, 160.0) == {}
     frames = {"frames": np.stack([fine, fine]), "field_of_view": np.array(160.0)}
     assert image_scores(coarse.reshape(1, -1), frames, 160.0)["ncc"] == pytest.approx(1.0)
+
+
+def test_an_image_may_be_anywhere_where_no_phase_is_known():
+    fine = Grid(48, 160.0).gaussian(40.0).reshape(48, 48)
+    truth = {"image": fine, "field_of_view": np.array(160.0)}
+    moved = np.roll(fine.reshape(24, 2, 24, 2).sum(axis=(1, 3)), (3, -2), (0, 1)).reshape(1, -1)
+    assert image_scores(moved, truth, 160.0)["ncc"] < 0.9
+    assert image_scores(moved, truth, 160.0, anywhere=True)["ncc"] == pytest.approx(1.0)

@@ -122,8 +122,8 @@ def test_no_certificate_costs_more_than_a_reference_search() -> None:
     def never() -> None:
         raise AssertionError
 
-    record = run_certificate(case(), never, 8 * 11 - 1)["certificate"]
-    assert record["reason"] == "would take 88 E-steps, more than the reference search"
+    record = run_certificate(case(), never, 4 * 11 - 1)["certificate"]
+    assert record["reason"] == "would take 44 E-steps, more than the reference search"
     assert record["verdict"] == "uncertified"
 
 

@@ -29,7 +29,11 @@ def refused(folder, **changes):
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", ESCAPES, ids=repr)
+def test_no_config_holds_a_character_that_ends_a_path(tmp_path):
+    assert "a character that no text may hold (NUL" in refused(tmp_path, study="a\0b")
+
+
+@pytest.mark.parametrize("name", [name for name in ESCAPES if "\0" not in name], ids=repr)
 def test_no_id_of_a_config_leads_elsewhere(tmp_path, name):
     assert "is not allowed: it must start with" in refused(tmp_path, study=name)
     for section in ("datasets", "models", "inits", "algorithms"):

@@ -26,7 +26,9 @@ REAL = ("faithful", "none", "two", 0)
 
 
 def rows(paths: StudyPaths, kind: str, ids: tuple[str, str, str, int]) -> list[dict[str, Any]]:
-    return read_table(paths.block(kind, *ids)).to_pylist()
+    """A file's rows; None where a number is not there (NaN), so that rows can be compared."""
+    table = read_table(paths.block(kind, *ids)).to_pylist()
+    return [{key: None if x != x else x for key, x in row.items()} for row in table]
 
 
 def files(paths: StudyPaths, ids: tuple[str, str, str, int]) -> dict[str, bytes]:
@@ -241,8 +243,8 @@ def test_killing_the_real_worker_at_any_moment_changes_no_file(
 def test_the_worker_imports_nothing_that_its_fits_do_not_need() -> None:
     code = (
         "import sys, emlib.study.worker, emlib.study.tasks, emlib.kernels.gaussian;"
-        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+        "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     unwanted = {"pandas", "mlflow", "sklearn", "snakemake", "pydantic", "altair", "click"}
-    assert not unwanted & set(done.stdout.split())
+    assert not (unwanted | {"scipy.optimize", "scipy.ndimage"}) & set(done.stdout.split())

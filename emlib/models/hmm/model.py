@@ -85,6 +85,8 @@ class HMMModel(Model):
     traits: ClassVar[frozenset[str]] = frozenset({"classes", "distances", "order"})
     search: ClassVar[tuple[str, ...]] = ("segments", "kmeans", "random", "short_em")
 
+    rows: ClassVar[bool] = False
+
     n_states: int
     _: KW_ONLY
     startprob: str = "free"

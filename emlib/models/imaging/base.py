@@ -78,7 +78,8 @@ class ImagingModel(Model):
 
     traits: ClassVar[frozenset[str]] = frozenset({"image"})
     posteriors: ClassVar[frozenset[str]] = frozenset()
-    sums: ClassVar[frozenset[str]] = frozenset()  # one image is one unit
+    sums: ClassVar[frozenset[str]] = frozenset()
+    rows: ClassVar[bool] = False  # one image is one unit
     needs: ClassVar[tuple[str, ...]] = ("sigmas", "uv", "baselines")
     n_components: ClassVar[int] = 1  # type: ignore[misc]
     record: ClassVar[type]

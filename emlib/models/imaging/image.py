@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.data.sky import stacked
+from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Posteriors
+from emlib.models.base import Degenerate, Posteriors, Step
 from emlib.models.imaging.base import ImagingModel, kept, rest_of
 from emlib.models.imaging.measurement import (
     Measurements,
@@ -25,6 +25,7 @@ from emlib.models.imaging.measurement import (
     calibrated,
     measurement_q,
 )
+from emlib.models.imaging.selfcal import first_better, gain_steps
 from emlib.models.posterior import EXACT, Posterior
 
 Array = NDArray[np.float64]
@@ -124,7 +125,10 @@ class GaussianImageModel(ImagingModel):
     Parameters
     ----------
     n_bands : int
-        Bands of radial frequency, equally wide in its logarithm.
+        Bands of radial frequency, equally wide in its logarithm up to ``resolved``; what is finer
+        belongs to the last one, for the data cannot tell a variance of its own.
+    resolved : float or None
+        Length of the longest observed baseline, periods per field of view; ``prepare`` finds it.
     others
         See ``ImagingModel``.
     """
@@ -134,17 +138,24 @@ class GaussianImageModel(ImagingModel):
     search: ClassVar[tuple[str, ...]] = ("power_law", "flat", "random")
     record: ClassVar[type] = GaussianImageParams
 
-    n_bands: int = 8
+    n_bands: int = 4
+    resolved: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_count("n_bands", self.n_bands)
 
+    def prepare(self, data: Visibilities) -> "GaussianImageModel":
+        prepared = super().prepare(data)
+        longest = float(np.hypot(data.u, data.v)[data.observed].max())
+        return replace(prepared, resolved=longest * self.field_of_view * MICROARCSECOND)
+
     @cached_property
     def bands(self) -> NDArray[np.int64]:
         """The band of each coefficient, shape (pixels ** 2 - 1,)."""
         frequency = self._waves[1]
-        edges = np.geomspace(1.0, frequency.max(), self.n_bands + 1)[1:-1]
+        highest = min(self.resolved or np.inf, frequency.max())
+        edges = np.geomspace(1.0, max(highest, 1.0), self.n_bands + 1)[1:-1]
         number = np.searchsorted(edges, frequency, side="right")
         return np.asarray(np.unique(number, return_inverse=True)[1])
 
@@ -174,7 +185,7 @@ class GaussianImageModel(ImagingModel):
             measurements = Measurements.of(data, fourier @ self.mean_image)
             return Design(measurements, loadings, kernels)
 
-        key = (self.pixels, self.field_of_view, self.prior_fwhm, self.n_bands)
+        key = (self.pixels, self.field_of_view, self.prior_fwhm, self.n_bands, self.resolved)
         design: Design = kept(data, key, make)
         return design
 
@@ -202,12 +213,14 @@ class GaussianImageModel(ImagingModel):
         # In units of the noise no eigenvalue is below 1: rounding of the determinant is up to
         # epsilon times the trace.
         trace = float((np.diagonal(covariance) / variances).sum())
-        factor, wrong = dpotrf(covariance, lower=1)
+        # Its transpose is itself, in the order that LAPACK wants.
+        factor, wrong = dpotrf(covariance.T, lower=1, overwrite_a=1)
         if wrong:
             raise Degenerate("the covariance of the visibilities is singular")
         log_det = 2.0 * float(np.log(np.diagonal(factor)).sum())
-        inverse = dpotri(factor, lower=1)[0]
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        half = dpotri(factor, lower=1, overwrite_c=1)[0]  # above the diagonal 0, as in the factor
+        inverse = half + half.T
+        inverse.flat[:: len(y) + 1] *= 0.5
         constant = len(y) * np.log(2.0 * np.pi)
         magnitude = 0.5 * (constant + np.abs(np.log(variances)).sum() + trace)
         magnitude += abs(log_jacobian)
@@ -221,6 +234,76 @@ class GaussianImageModel(ImagingModel):
         """Of the observed visibilities, nats."""
         law = self.marginal(params, self.design(data))
         return law.constant - 0.5 * law.weighted(params.flux)[1]
+
+    @property
+    def cycle(self) -> tuple[Step, ...]:
+        steps = (
+            Step(frozenset({"noise_weights"})),
+            Step(frozenset({"gain_amplitudes", "gain_phases"}), maximizes="loglik"),
+            Step(frozenset({"band_variances", "noise_scale"}), maximizes="loglik"),
+            Step(frozenset({"flux"}), maximizes="loglik"),
+        )
+        there = [self.noise == "student", self.gains, True, True]
+        kept = [step for step, wanted in zip(steps, there, strict=True) if wanted]
+        return tuple(step for step in kept if step.free - set(self.held))
+
+    def observed_step(
+        self, params: GaussianImageParams, data: Visibilities, free: frozenset[str]
+    ) -> tuple[GaussianImageParams, float]:
+        """Gains, variances or flux, each of which EM would move too slowly.
+
+        The covariance of the data is kept for what comes next, so that only trials of gains cost.
+        """
+        free, cost = free - set(self.held), 0.0
+        if free & {"gain_amplitudes", "gain_phases"}:
+            params, cost = self._calibrated(params, data, free)
+        if free & {"band_variances", "noise_scale"}:
+            params = self._rescaled(params, data, free)
+        if "flux" in free:
+            params, _ = super().observed_step(params, data, free)
+        return params, cost
+
+    def _calibrated(
+        self, params: GaussianImageParams, data: Visibilities, free: frozenset[str]
+    ) -> tuple[GaussianImageParams, float]:
+        design = self.design(data)
+        law, number = self.marginal(params, design), len(params.gain_amplitudes)
+        moving = np.concatenate([
+            np.full(number, "gain_amplitudes" in free),
+            ~np.array(self.reference) & ("gain_phases" in free),
+        ])  # fmt: skip
+        steps = gain_steps(params, design.measurements, law, moving, self.gain_spread)
+
+        def objective(there: GaussianImageParams) -> float:
+            try:
+                return self.loglik(there, data) + self.log_prior(there)
+            except Degenerate:
+                return -np.inf
+
+        return first_better(steps, objective, params, objective(params))
+
+    def _rescaled(
+        self, params: GaussianImageParams, data: Visibilities, free: frozenset[str]
+    ) -> GaussianImageParams:
+        """Each variance v of a kernel K times the root of w'Kw / tr(inverse K), w = inverse times
+        deviations: a minorizer of the loglik in all of them at once (Zhou, Hu, Zhou and Lange 2019,
+        Journal of Computational and Graphical Statistics 28, 350).
+
+        EM moves a variance that the data hardly know by the square of their share in it, so that
+        one on its way to 0 never arrives; this, by their share, and in the logarithm.
+        """
+        design = self.design(data)
+        law = self.marginal(params, design)
+        weighted = law.weighted(params.flux)[0]
+        if "band_variances" in free:
+            fitted = (design.kernels @ weighted) @ weighted
+            scales = np.sqrt(fitted / law.lost)
+            params = replace(params, band_variances=params.band_variances * scales)
+        if "noise_scale" in free:
+            fitted = law.variances @ weighted**2
+            scale = np.sqrt(fitted / (law.variances @ np.diagonal(law.inverse)))
+            params = replace(params, noise_scale=np.asarray(params.noise_scale * scale))
+        return params
 
     def best_flux(self, params: GaussianImageParams, data: Visibilities) -> float:
         law = self.marginal(params, self.design(data))

@@ -65,6 +65,7 @@ class StateSpaceSettings(Model):
         Parameters that are held at these values, by the names of the record.
     """
 
+    rows: ClassVar[bool] = False
     n_components: ClassVar[int] = 1  # type: ignore[misc]
 
     n_states: int

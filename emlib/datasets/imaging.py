@@ -113,8 +113,9 @@ class VisibilityGenerator(ABC):
 
     def describe(self, settings: Mapping[str, Any]) -> DatasetInfo:
         """Return the size of the datasets that these settings give."""
-        n = self.coverage(with_defaults(settings, self.schema)).n
-        return DatasetInfo(n, 2, COLUMNS, None, True, (n, n), self.extras)
+        full = with_defaults(settings, self.schema)
+        n = self.coverage(full).n
+        return DatasetInfo(n, 2, COLUMNS, None, True, (n, n), self.extras, full.get("n_frames", 1))
 
     def draw_truth(self, settings: Mapping[str, Any], rng: np.random.Generator) -> Truth:
         """The sky; nothing is drawn."""

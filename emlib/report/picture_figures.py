@@ -12,7 +12,7 @@ import pandas as pd
 
 from emlib.report.load import rows_of
 from emlib.report.pictures import Picture, Pictures
-from emlib.report.theme import Look
+from emlib.report.theme import Look, panel_names
 from emlib.study.atomic import write_bytes, write_text
 from emlib.study.scores import spot_angles
 
@@ -46,6 +46,7 @@ def draw_pictures(
     dict of str
         SVG text by name; empty where there is nothing to draw.
     """
+    cells = _in_order(cells, look)
     drawn = {
         "uv_coverage": _plane(pictures, cells),
         "images": _grid(pictures, cells, look, "frames"),
@@ -55,6 +56,14 @@ def draw_pictures(
         "quality": _quality(pictures, cells, look),
     }
     return {name: _written(drawn[name], folder / name) for name in FIGURES}
+
+
+def _in_order(cells: pd.DataFrame, look: Look) -> pd.DataFrame:
+    """Settings as in all other figures: datasets in the config's order, complete data first."""
+    rows = [look.rows.index(name) for name in panel_names(cells)]
+    columns = [look.columns.index(name) for name in cells["missingness"]]
+    inits = [look.inits.index(name) for name in cells["init"]]
+    return cells.iloc[np.lexsort((inits, columns, rows))]
 
 
 def _new(rows: int, columns: int, width: float = INCHES, height: float = INCHES) -> Any:
@@ -96,8 +105,7 @@ def _written(figure: Any, stem: Path) -> str:
 
 
 def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
-    """Baselines and their conjugates, what is dropped in grey, one panel a missingness, in the
-    plan's order."""
+    """Baselines and their conjugates, what is dropped in grey, one panel a missingness."""
     if not pictures.planes:
         return None
     places = list(zip(cells["dataset"], cells["missingness"], strict=True))
@@ -127,7 +135,7 @@ def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
 
 
 def _panels(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[tuple[Any, ...]]:
-    """dataset, model, missingness, {init: picture} of each row of panels, in the plan's order."""
+    """dataset, model, algorithm, missingness, {init: picture} of each row of panels."""
     drawn = cells[cells["cell_id"].isin(list(pictures.cells))]
     rows = []
     for key, group in drawn.groupby(["dataset", "model", "algorithm", "missingness"], sort=False):
@@ -173,6 +181,7 @@ def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any
             handle = _show(panel, per_area[init], view, top, f"{init}\n{model}, {missingness}")
         bar = figure.colorbar(handle, ax=line.tolist(), shrink=0.8, pad=0.01)
         bar.ax.tick_params(labelsize=6)
+        bar.ax.yaxis.get_offset_text().set_fontsize(6)
         bar.formatter.set_powerlimits((-2, 2))
     figure.supxlabel("relative right ascension (east to the left), microarcseconds")
     figure.supylabel("relative declination, microarcseconds")
@@ -259,16 +268,18 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     quality = pictures.quality[np.isfinite(pictures.quality["nrmse"])]
     if quality.empty:
         return None
-    named = quality.merge(cells[["cell_id", "dataset", "model", "missingness", "init"]])
+    named = cells[["cell_id", "dataset", "model", "missingness", "init"]].merge(quality)
     groups = list(named.groupby(["dataset", "model", "missingness"], sort=False))
     columns = min(len(groups), 4)
     figure, axes = _new(-(-len(groups) // columns), columns, 2.0, 1.8)
     for panel in axes.ravel()[len(groups) :]:
         panel.axis("off")
     for panel, (key, group) in zip(axes.ravel(), groups, strict=False):
-        for init, rows in group.groupby("init", sort=False):
+        shown = list(group.groupby("init", sort=False))
+        for number, (init, rows) in enumerate(shown):  # smaller and smaller: ends may coincide
             panel.plot(
-                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".", markersize=4,
+                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".",
+                markersize=3 + 2 * (len(shown) - 1 - number),
                 color=look.colour(str(init)), label=str(init),
             )  # fmt: skip
         panel.set_xscale("log")
@@ -296,7 +307,7 @@ def animations(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[dict
         ``name``, ``frames`` (how many), and ``sprite``, the address of an inline PNG.
     """
     shown = []
-    for dataset, model, _, missingness, by_init in _panels(pictures, cells, look):
+    for dataset, model, _, missingness, by_init in _panels(pictures, _in_order(cells, look), look):
         videos = {init: one for init, one in by_init.items() if len(one.frames) > 1}
         if not videos:
             continue

@@ -145,19 +145,21 @@ def _panels(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[tuple[A
 
 
 def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any:
-    """Truth first, then a column an init; a row a setting, one scale of colours a row.
+    """Truth first, then the inits; a row a setting, one scale of colours a row.
 
     Videos show the mean over their frames.
     """
     rows = _panels(pictures, cells, look)
     if not rows:
         return None
-    inits = [init for init in look.inits if any(init in row[-1] for row in rows)]
+    most = max(len(row[-1]) for row in rows)
     first = what == "frames" and bool(pictures.truths)
-    figure, axes = _new(len(rows), len(inits) + first)
+    figure, axes = _new(len(rows), most + first)
     for line, (dataset, model, _, missingness, shown) in zip(axes, rows, strict=True):
         images = {init: getattr(one, what).mean(axis=0) for init, one in shown.items()}
-        panels = dict(zip(inits, line[first:], strict=True))
+        panels = dict(zip(shown, line[first:], strict=False))
+        for panel in line[first + len(shown) :]:
+            panel.axis("off")
         per_area = {
             init: image / (shown[init].field_of_view / len(image)) ** 2
             for init, image in images.items()
@@ -174,9 +176,6 @@ def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any
                 _show(line[0], sky, truth.field_of_view, top, f"truth\n{dataset}")
         handle = None
         for init, panel in panels.items():
-            if init not in shown:
-                panel.axis("off")
-                continue
             view = shown[init].field_of_view
             handle = _show(panel, per_area[init], view, top, f"{init}\n{model}, {missingness}")
         bar = figure.colorbar(handle, ax=line.tolist(), shrink=0.8, pad=0.01)
@@ -245,15 +244,28 @@ def _angles(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     for panel, (dataset, model, missingness, shown) in zip(axes[0], rows, strict=True):
         truth = pictures.truths.get(dataset)
         if truth is not None and len(truth.frames) > 1:
-            panel.plot(_degrees(truth), color="black", linewidth=2.5, label="truth")
-        for init, one in shown.items():
-            panel.plot(_degrees(one), ".", markersize=3, color=look.colour(init), label=init)
+            angles, frame = _degrees(truth), np.arange(1.0, len(truth.frames) + 1.0)
+            turns = np.flatnonzero(np.abs(np.diff(angles)) > 180.0) + 1  # no line across the panel
+            panel.plot(
+                np.insert(frame, turns, np.nan), np.insert(angles, turns, np.nan),
+                color="black", linewidth=1.0, label="truth",
+            )  # fmt: skip
+        for (init, one), size in zip(shown.items(), _sizes(len(shown)), strict=True):
+            panel.plot(
+                np.arange(1, len(one.frames) + 1), _degrees(one), ".",
+                markersize=size, color=look.colour(init), label=init,
+            )  # fmt: skip
         panel.set_title(f"{dataset}\n{model}, {missingness}", fontsize=7)
         panel.set_yticks([-180, -90, 0, 90, 180])
         panel.legend(fontsize=5)
     figure.supxlabel("frame")
     figure.supylabel("angle of the moving flux, degrees from east to north", fontsize=7)
     return figure
+
+
+def _sizes(number: int) -> list[int]:
+    """Smaller and smaller markers: ends of several inits may coincide."""
+    return [3 + 2 * k for k in reversed(range(number))]
 
 
 def _degrees(one: Picture) -> Any:
@@ -274,14 +286,17 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     figure, axes = _new(-(-len(groups) // columns), columns, 2.0, 1.8)
     for panel in axes.ravel()[len(groups) :]:
         panel.axis("off")
+    explained: set[str] = set()
     for panel, (key, group) in zip(axes.ravel(), groups, strict=False):
         shown = list(group.groupby("init", sort=False))
-        for number, (init, rows) in enumerate(shown):  # smaller and smaller: ends may coincide
+        for (init, rows), size in zip(shown, _sizes(len(shown)), strict=True):
             panel.plot(
-                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".",
-                markersize=3 + 2 * (len(shown) - 1 - number),
+                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".", markersize=size,
                 color=look.colour(str(init)), label=str(init),
             )  # fmt: skip
+        if not explained.issuperset(group["init"]):
+            panel.legend(fontsize=5)
+            explained |= set(group["init"])
         panel.set_xscale("log")
         panel.set_xlim(0.5 * LEAST_LOSS, 2.0 * max(group["loss"].max(), 50.0 * LEAST_LOSS))
         panel.xaxis.set_major_locator(LogLocator(numticks=4))
@@ -289,7 +304,6 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
         panel.yaxis.set_major_locator(MaxNLocator(4))
         panel.set_title("\n".join([str(key[0]), f"{key[1]}, {key[2]}"]), fontsize=7)
         panel.tick_params(labelsize=6)
-    axes.ravel()[0].legend(fontsize=5)
     figure.supxlabel("loss, nats (reference minus polished loglik)")
     figure.supylabel("error of the image (NRMSE)")
     return figure

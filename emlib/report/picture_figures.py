@@ -304,7 +304,7 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
         panel.yaxis.set_major_locator(MaxNLocator(4))
         panel.set_title("\n".join([str(key[0]), f"{key[1]}, {key[2]}"]), fontsize=7)
         panel.tick_params(labelsize=6)
-    figure.supxlabel("loss, nats (reference minus polished loglik)")
+    figure.supxlabel("loss, nats (what its loglik lacks of the reference)")
     figure.supylabel("error of the image (NRMSE)")
     return figure
 

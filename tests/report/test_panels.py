@@ -1,0 +1,45 @@
+"""Where the panels of a figure stand."""
+
+import re
+from xml.etree import ElementTree
+
+import altair as alt
+import pandas as pd
+
+from emlib.report.figures import to_svg
+from emlib.report.theme import Look
+
+
+def places(svg):
+    """Text -> (x, y) of each text of a figure."""
+    found = {}
+
+    def walk(element, x, y):
+        moved = re.match(r"translate\(([-\d.]+)[, ]+([-\d.]+)\)", element.get("transform", ""))
+        if moved:
+            x, y = x + float(moved[1]), y + float(moved[2])
+        if element.tag.endswith("text") and element.text:
+            found[element.text] = (x, y)
+        for child in element:
+            walk(child, x, y)
+
+    walk(ElementTree.fromstring(svg), 0.0, 0.0)
+    return found
+
+
+def test_panels_stand_under_their_names_where_a_setting_is_missing():
+    rows, columns = ["z", "a"], ["none", "half", "all"]
+    look = Look(["random"], set(), rows, columns, "random", 1e-3)
+    there = [(row, column) for row in rows for column in columns if (row, column) != ("a", "half")]
+    data = pd.DataFrame(there, columns=["row", "column"]).assign(x=1.0)
+    data["name"] = data["row"] + "/" + data["column"]
+    texts = alt.Chart().mark_text().encode(x="x:Q", text="name:N")
+    found = places(to_svg(look.panels(data, [texts], height=80)))
+    x = {column: {found[f"{r}/{c}"][0] for r, c in there if c == column} for column in columns}
+    y = {row: {found[f"{r}/{c}"][1] for r, c in there if r == row} for row in rows}
+    assert all(len(same) == 1 for same in [*x.values(), *y.values()])
+    lefts, tops = [min(x[column]) for column in columns], [min(y[row]) for row in rows]
+    assert lefts == sorted(set(lefts))
+    assert tops == sorted(set(tops))
+    from_header = [left - found[name][0] for left, name in zip(lefts, columns, strict=True)]
+    assert max(from_header) - min(from_header) < 1

@@ -67,7 +67,7 @@ class Pictures:
 
 def has_images(study: Mapping[str, Any]) -> bool:
     """Whether one of the study's models makes images."""
-    return any(_family(spec) for spec in study["models"].values())
+    return any(_makes_images(spec) for spec in study["models"].values())
 
 
 def write_pictures(results: Results, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -78,7 +78,7 @@ def write_pictures(results: Results, tables: Mapping[str, pd.DataFrame]) -> None
     }
     arrays: dict[str, NDArray[Any]] = {}
     for block in grid.planned_blocks(paths.root):
-        if not _family(study["models"][block.model]) or block.first != 0:
+        if not _makes_images(study["models"][block.model]) or block.first != 0:
             continue
         file = paths.block("params", block.dataset, block.missingness, block.model, block.block)
         if not file.is_file():
@@ -126,7 +126,7 @@ def read_pictures(path: Path) -> Pictures:
 
 def _quality(results: Results, hits: pd.DataFrame) -> dict[str, NDArray[Any]]:
     fits = results.fits
-    models = [name for name, spec in results.study["models"].items() if _family(spec)]
+    models = [name for name, spec in results.study["models"].items() if _makes_images(spec)]
     chosen = fits["model"].isin(models).to_numpy()
     return {
         "quality/cell_id": fits["cell_id"].astype(str).to_numpy(dtype=np.str_)[chosen],
@@ -150,7 +150,7 @@ def _truth(truth: Mapping[str, Any]) -> Array | None:
     return np.asarray(truth["image"])[None] if "image" in truth else None
 
 
-def _family(spec: Mapping[str, Any]) -> bool:
+def _makes_images(spec: Mapping[str, Any]) -> bool:
     from emlib.models import FAMILIES
 
     return "image" in FAMILIES[spec["family"]].traits

@@ -300,11 +300,16 @@ class ImagingModel(Model):
 LOGS = (np.log, np.exp)
 
 
-def rest_of(params: Any) -> tuple[bytes, ...]:
-    """All parameters but the flux, as a key."""
-    return tuple(
+def made_last(last: dict[str, Any], params: Any, make: Callable[[], Any]) -> Any:
+    """What ``make`` gives for the parameters, whatever their flux; the last one is kept."""
+    key = tuple(
         np.asarray(getattr(params, f.name)).tobytes() for f in fields(params) if f.name != "flux"
     )
+    known, made = last.get("made", (None, None))
+    if known != key:
+        made = make()
+        last["made"] = key, made
+    return made
 
 
 _KEPT: "WeakKeyDictionary[Any, dict[Any, Any]]" = WeakKeyDictionary()

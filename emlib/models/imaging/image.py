@@ -18,7 +18,7 @@ from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Posteriors, Step
-from emlib.models.imaging.base import ImagingModel, kept, rest_of
+from emlib.models.imaging.base import ImagingModel, kept, made_last
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
@@ -197,10 +197,7 @@ class GaussianImageModel(ImagingModel):
         Degenerate
             If their covariance is singular.
         """
-        key = rest_of(params)
-        if design.last.get("key") != key:
-            design.last.update(key=key, law=self._marginal(params, design))
-        law: Marginal = design.last["law"]
+        law: Marginal = made_last(design.last, params, lambda: self._marginal(params, design))
         return law
 
     def _marginal(self, params: GaussianImageParams, design: Design) -> Marginal:
@@ -244,8 +241,8 @@ class GaussianImageModel(ImagingModel):
             Step(frozenset({"flux"}), maximizes="loglik"),
         )
         there = [self.noise == "student", self.gains, True, True]
-        kept = [step for step, wanted in zip(steps, there, strict=True) if wanted]
-        return tuple(step for step in kept if step.free - set(self.held))
+        known = [step for step, wanted in zip(steps, there, strict=True) if wanted]
+        return tuple(step for step in known if step.free - set(self.held))
 
     def observed_step(
         self, params: GaussianImageParams, data: Visibilities, free: frozenset[str]
@@ -296,14 +293,17 @@ class GaussianImageModel(ImagingModel):
         law = self.marginal(params, design)
         weighted = law.weighted(params.flux)[0]
         if "band_variances" in free:
-            fitted = (design.kernels @ weighted) @ weighted
-            scales = np.sqrt(fitted / law.lost)
+            scales = np.sqrt(self._fitted(design, weighted) / law.lost)
             params = replace(params, band_variances=params.band_variances * scales)
         if "noise_scale" in free:
             fitted = law.variances @ weighted**2
             scale = np.sqrt(fitted / (law.variances @ np.diagonal(law.inverse)))
             params = replace(params, noise_scale=np.asarray(params.noise_scale * scale))
         return params
+
+    def _fitted(self, design: Design, weighted: Array) -> Array:
+        """w'Kw of each band, from K's root, so that rounding takes none below 0."""
+        return np.bincount(self.bands, (weighted @ design.loadings) ** 2)
 
     def best_flux(self, params: GaussianImageParams, data: Visibilities) -> float:
         law = self.marginal(params, self.design(data))
@@ -321,9 +321,8 @@ class GaussianImageModel(ImagingModel):
         n = len(design.measurements.values)
         signal = law.values - params.flux * law.unit - law.variances * weighted
         spread = law.variances - law.variances**2 * np.diagonal(law.inverse)
-        fitted = (design.kernels @ weighted) @ weighted
-        variances = params.band_variances
-        squares = variances + variances**2 * (fitted - law.lost) / np.bincount(self.bands)
+        variances, gain = params.band_variances, self._fitted(design, weighted) - law.lost
+        squares = variances + variances**2 * gain / np.bincount(self.bands)
         return GaussianImageStats(
             design.measurements, signal[:n] + 1j * signal[n:], spread[:n] + spread[n:],
             law.constant - 0.5 * square, law.magnitude + 0.5 * square, squares,

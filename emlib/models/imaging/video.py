@@ -19,7 +19,7 @@ from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count, require_positive
 from emlib.kernels.rotating_chain import ChainPosterior
 from emlib.models.base import Degenerate, Diagnosis, Posteriors
-from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept, rest_of
+from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept, made_last
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
@@ -215,6 +215,11 @@ class RotatingVideoModel(ImagingModel):
         super().__post_init__()
         require_count("n_states", self.n_states)
         require_positive("length", self.length)
+        if self.gains and {"gain_amplitudes", "gain_phases"} & set(self.held) == {"gain_phases"}:
+            raise ValueError(
+                "held: gain_phases without gain_amplitudes: the gains of a video move together, or "
+                "their phases alone"
+            )
 
     @cached_property
     def basis(self) -> PolarBasis:
@@ -258,7 +263,7 @@ class RotatingVideoModel(ImagingModel):
         sine = np.where(self._second, -np.sin(turns), np.sin(turns))
         return np.asarray(loadings * np.cos(turns) + loadings[..., self.partner] * sine)
 
-    def smoothed(self, params: RotatingVideoParams, frames: Frames) -> "Smoothed":
+    def smoothed(self, params: RotatingVideoParams, frames: Frames) -> Smoothed:
         """The posterior of c and s_t; that at the last parameters is kept.
 
         Raises
@@ -266,13 +271,10 @@ class RotatingVideoModel(ImagingModel):
         Degenerate
             If a covariance is numerically singular.
         """
-        key = rest_of(params)
-        if frames.last.get("key") != key:
-            frames.last.update(key=key, run=self._smoothed(params, frames))
-        run: Smoothed = frames.last["run"]
+        run: Smoothed = made_last(frames.last, params, lambda: self._smoothed(params, frames))
         return run
 
-    def _smoothed(self, params: RotatingVideoParams, frames: Frames) -> "Smoothed":
+    def _smoothed(self, params: RotatingVideoParams, frames: Frames) -> Smoothed:
         from emlib.kernels.rotating_chain import posterior
 
         calibrated_values, variances, log_jacobian = calibrated(params, frames.measurements)
@@ -335,7 +337,7 @@ class RotatingVideoModel(ImagingModel):
             motion=self._motion(params, run),
         )  # fmt: skip
 
-    def _motion(self, params: RotatingVideoParams, run: "Smoothed") -> Motion:
+    def _motion(self, params: RotatingVideoParams, run: Smoothed) -> Motion:
         variance, order = float(params.moving_variance), self.basis.order
         means = run.of(run.law.means, float(params.flux))
         squares = variance * (means**2 + run.law.variances).sum(axis=1)

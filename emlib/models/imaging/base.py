@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from inspect import signature
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -109,7 +110,8 @@ class ImagingModel(Model):
 
     @classmethod
     def view(cls, values: Any, weights: Any = None, **extras: Any) -> Visibilities:
-        return Visibilities.from_arrays(values, **extras)
+        read = signature(Visibilities.from_arrays).parameters
+        return Visibilities.from_arrays(values, **{k: v for k, v in extras.items() if k in read})
 
     @property
     def grid(self) -> Grid:

@@ -150,6 +150,10 @@ class GaussianImageModel(ImagingModel):
         longest = float(np.hypot(data.u, data.v)[data.observed].max())
         return replace(prepared, resolved=longest * self.field_of_view * MICROARCSECOND)
 
+    def e_step_size(self, n: int, d: int) -> float:
+        """The inverse of a matrix of all visibilities: see ``Model.e_step_size``."""
+        return 0.25 * n**3
+
     @cached_property
     def bands(self) -> NDArray[np.int64]:
         """The band of each coefficient, shape (pixels ** 2 - 1,)."""

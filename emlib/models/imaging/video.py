@@ -221,6 +221,10 @@ class RotatingVideoModel(ImagingModel):
                 "their phases alone"
             )
 
+    def e_step_size(self, n: int, d: int) -> float:
+        """A smoother over frames of some twenty visibilities: see ``Model.e_step_size``."""
+        return 5.0 * n * self.n_states**2
+
     @cached_property
     def basis(self) -> PolarBasis:
         """The states' images."""

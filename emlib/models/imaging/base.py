@@ -304,14 +304,23 @@ LOGS = (np.log, np.exp)
 
 def made_last(last: dict[str, Any], params: Any, make: Callable[[], Any]) -> Any:
     """What ``make`` gives for the parameters, whatever their flux; the last one is kept."""
-    key = tuple(
-        np.asarray(getattr(params, f.name)).tobytes() for f in fields(params) if f.name != "flux"
-    )
+    key = _but_flux(params)
     known, made = last.get("made", (None, None))
     if known != key:
         made = make()
         last["made"] = key, made
     return made
+
+
+def is_last(last: dict[str, Any], params: Any) -> bool:
+    """Whether what ``made_last`` keeps is of these parameters."""
+    return bool(last.get("made", (None, None))[0] == _but_flux(params))
+
+
+def _but_flux(params: Any) -> tuple[bytes, ...]:
+    return tuple(
+        np.asarray(getattr(params, f.name)).tobytes() for f in fields(params) if f.name != "flux"
+    )
 
 
 _KEPT: "WeakKeyDictionary[Any, dict[Any, Any]]" = WeakKeyDictionary()

@@ -18,7 +18,7 @@ from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Posteriors, Step
-from emlib.models.imaging.base import ImagingModel, kept, made_last
+from emlib.models.imaging.base import ImagingModel, is_last, kept, made_last
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
@@ -253,11 +253,14 @@ class GaussianImageModel(ImagingModel):
     ) -> tuple[GaussianImageParams, float]:
         """Gains, variances or flux, each of which EM would move too slowly.
 
-        The covariance of the data is kept for what comes next, so that only trials of gains cost.
+        The covariance of the data is kept for what comes next; the flux's serves the E-step after
+        it.  So trials of gains cost, and a covariance that new weights ask for.
         """
-        free, cost = free - set(self.held), 0.0
+        free = free - set(self.held)
+        cost = 0.0 if "flux" in free or is_last(self.design(data).last, params) else 1.0
         if free & {"gain_amplitudes", "gain_phases"}:
-            params, cost = self._calibrated(params, data, free)
+            params, trials = self._calibrated(params, data, free)
+            cost += trials
         if free & {"band_variances", "noise_scale"}:
             params = self._rescaled(params, data, free)
         if "flux" in free:

@@ -108,7 +108,7 @@ class VisibilityGenerator(ABC):
         try:
             self.coverage(with_defaults(settings, self.schema))
         except EmlibError as error:
-            return [("hours", str(error))]
+            return [("coverage" if settings.get("coverage") else "hours", str(error))]
         return []
 
     def describe(self, settings: Mapping[str, Any]) -> DatasetInfo:

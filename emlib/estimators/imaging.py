@@ -135,8 +135,8 @@ class GaussianImage(ImageEstimator):
     noise_weights_ : ndarray of shape (n observed,)
         Near 0 for outliers; empty for Gaussian noise.
     gain_amplitudes_, gain_phases_ : ndarray of shape (n_gains,)
-        One a scan and station with data, in that order; phases in radians, 0 for a scan's first
-        station.  Empty without gains.
+        One a scan and station with data, in that order; phases in radians, 0 for the first of the
+        stations that a scan's baselines connect.  Empty without gains.
     loglik_, objective_, n_parameters_, status_, flags_, history_, starts_ and others
         How the fit went: see ``EMEstimator``.  ``loglik_`` is that of the data given weights and
         gains, where there are some.

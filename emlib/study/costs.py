@@ -1,8 +1,9 @@
 """What a study costs: core-seconds of all of it, and what a cluster is asked for one block.
 
 The cost model is stated with every estimate. An E-step on n rows, d columns and K components is
-taken to cost a constant plus a rate times n K d^2; a fit to take a fixed number of E-steps. Where
-fits of an earlier run of the study have been timed, their total calibrates the estimate.
+taken to cost a constant plus a rate times n K d^2, or what its family says instead
+(``e_step_size``); a fit to take a fixed number of E-steps. Where fits of an earlier run of the
+study have been timed, their total calibrates the estimate.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emlib.errors import EmlibError
 from emlib.study import grid
 from emlib.study.paths import StudyPaths
+
+if TYPE_CHECKING:
+    from emlib.models import Model
 
 E_STEPS_PER_FIT = 250
 """Start, climb and polish; the studies of this repository take 160 to 550."""
@@ -61,7 +65,8 @@ class Estimate:
             return f"from {self.calibrated_on} timed fits of an earlier run, {rest}"
         return (
             f"assuming {E_STEPS_PER_FIT} E-steps a fit, each {1e6 * SECONDS_PER_E_STEP:g} us + "
-            f"{1e9 * SECONDS_PER_UNIT:g} ns x rows x components x columns^2, {rest}"
+            f"{1e9 * SECONDS_PER_UNIT:g} ns x rows x components x columns^2 (or what an image "
+            f"takes instead), {rest}"
         )
 
 
@@ -139,10 +144,10 @@ def job_limits(
     size = min(block_size, study["replicates"])
     seconds, megabytes = 0.0, 0.0
     for (dataset, _, model), starts in _starts(cells).items():
-        n, d, k = _shape(study, dataset, model)
+        n, d, made = _shape(study, dataset, model)
         climbs = (starts + study["reference"]["starts"]) * _fit_seconds(study, dataset, model)
         seconds = max(seconds, size * (climbs + SECONDS_PER_CERTIFICATE))
-        megabytes = max(megabytes, 8e-6 * n * (d + k) * ARRAYS)
+        megabytes = max(megabytes, 8e-6 * n * (d + made.n_components) * ARRAYS)
     return {
         "runtime": START_MINUTES + math.ceil(SAFETY * seconds / 60.0),
         "mem_mb": BASE_MB + math.ceil(megabytes),
@@ -150,18 +155,18 @@ def job_limits(
 
 
 def _fit_seconds(study: Mapping[str, Any], dataset: str, model: str) -> float:
-    n, d, k = _shape(study, dataset, model)
-    return E_STEPS_PER_FIT * (SECONDS_PER_E_STEP + SECONDS_PER_UNIT * n * d**2 * k)
+    n, d, made = _shape(study, dataset, model)
+    return E_STEPS_PER_FIT * (SECONDS_PER_E_STEP + SECONDS_PER_UNIT * made.e_step_size(n, d))
 
 
-def _shape(study: Mapping[str, Any], dataset: str, model: str) -> tuple[int, int, int]:
-    """Rows, columns and components."""
+def _shape(study: Mapping[str, Any], dataset: str, model: str) -> tuple[int, int, Model]:
+    """Rows, columns, and the model."""
     from emlib.datasets import describe_dataset
     from emlib.models import make_model
 
     info = describe_dataset(study["datasets"][dataset])
     spec = study["models"][model]
-    return info.n, info.d, make_model(spec["family"], spec["settings"]).n_components
+    return info.n, info.d, make_model(spec["family"], spec["settings"])
 
 
 def _calibration(paths: StudyPaths, seconds: Mapping[tuple[str, str], float]) -> tuple[float, int]:

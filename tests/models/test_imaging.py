@@ -17,9 +17,9 @@ from emlib.models.differences import gradient, natural_steps
 from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
 from emlib.models.imaging.base import LARGEST_CORRELATION
 from emlib.models.imaging.measurement import Measurements, complex_gains
+from emlib.models.imaging.motion import Motion, best_correlation, best_rotation
 from emlib.models.imaging.polar import polar_basis
 from emlib.models.imaging.selfcal import derivatives
-from emlib.models.imaging.video import Motion, best_correlation, best_rotation
 
 SEEDS = st.integers(0, 2**31)
 BASELINES = np.array([(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)])

@@ -8,24 +8,25 @@ in which R is orthogonal, so that the law is normalized for every rotation; Star
 2018, IEEE TCI 4, 512) has a learned warp in R's place, and no static part.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count, require_positive
-from emlib.kernels.rotating_chain import ChainPosterior
 from emlib.models.base import Degenerate, Diagnosis, Posteriors
 from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept, made_last
+from emlib.models.imaging.frames import Frames, Smoothed
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
     calibrated,
     measurement_q,
 )
+from emlib.models.imaging.motion import Motion, best_correlation, best_rotation
 from emlib.models.imaging.polar import PolarBasis, polar_basis
 from emlib.models.posterior import EXACT, Posterior
 
@@ -57,128 +58,6 @@ class RotatingVideoParams:
     noise_weights: Array
     gain_amplitudes: Array
     gain_phases: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """The observed visibilities of each frame, side by side.
-
-    Attributes
-    ----------
-    frame, slot : ndarray of shape (n,), int
-        Where each visibility stands.
-    loadings : ndarray of shape (T, 2 m, k)
-        From states to real parts, then imaginary parts, of at most m visibilities.
-    last : dict
-        The posterior that was made last, by its parameters.
-    """
-
-    measurements: Measurements
-    frame: NDArray[np.int64]
-    slot: NDArray[np.int64]
-    loadings: Array
-    last: dict[str, Any] = field(default_factory=dict)
-
-    def spread_out(self, real: Array, imaginary: Array) -> Array:
-        """Numbers of visibilities (n,) at their places (T, 2 m), 0 elsewhere."""
-        n_frames, rows, _ = self.loadings.shape
-        out = np.zeros((n_frames, rows))
-        out[self.frame, self.slot] = real
-        out[self.frame, rows // 2 + self.slot] = imaginary
-        return out
-
-    def gathered(self, rows: Array) -> tuple[Array, Array]:
-        """Inverse of ``spread_out``."""
-        half = rows.shape[1] // 2
-        return rows[self.frame, self.slot], rows[self.frame, half + self.slot]
-
-
-@dataclass(frozen=True, eq=False)
-class Smoothed:
-    """The posterior of c and s_t in units of their standard deviations, whatever the flux.
-
-    Attributes
-    ----------
-    law : ChainPosterior
-        Means of two columns: of the calibrated data, and of the mean image of 1 Jy.
-    left, right : ndarray of shape (T, 2 m, k)
-        Loadings in units of the noise.
-    values, residuals : ndarray of shape (T, 2 m, 2)
-        Those columns; and what their posterior means leave of them.
-    calibrated : ndarray of shape (n,), complex
-    variances : ndarray of shape (n,)
-        Of the noise.
-    correlation : float
-    constant, magnitude : float
-        Of the loglik, but for the squares; and its parts' sizes.
-    """
-
-    law: ChainPosterior
-    left: Array
-    right: Array
-    values: Array
-    residuals: Array
-    calibrated: NDArray[np.complex128]
-    variances: Array
-    correlation: float
-    constant: float
-    magnitude: float
-
-    @staticmethod
-    def of(columns: Array, flux: float) -> Array:
-        """What the data minus the flux have of two columns (..., 2)."""
-        return np.asarray(columns[..., 0] - flux * columns[..., 1])
-
-    def square(self, flux: Any) -> float:
-        """Of the deviations in the metric of the inverse of their covariance."""
-        residuals, constant = self.of(self.residuals, flux), self.of(self.law.constant, flux)
-        means = self.of(self.law.means, flux)
-        shocks = means[1:] - self.correlation * means[:-1]
-        before = (residuals**2).sum() + constant @ constant + means[0] @ means[0]
-        return float(before + (shocks**2).sum() / (1.0 - self.correlation**2))
-
-
-class Motion(NamedTuple):
-    """Sums of expected products of states, turned back by the rotation of the E-step.
-
-    Attributes
-    ----------
-    first, last, inner : float
-        E|s_1|^2, E|s_T|^2, and the sum of the others'.
-    along, across : ndarray of shape (largest order + 1,)
-        E[s_t' R(d) s_t-1] summed over t is the sum over m of along cos(m d) + across sin(m d).
-    rotation : float
-        Degrees.
-    n_frames, n_states : int
-    """
-
-    first: float
-    last: float
-    inner: float
-    along: Array
-    across: Array
-    rotation: float
-    n_frames: int
-    n_states: int
-
-    def overlap(self, rotation: float) -> float:
-        """Sum over t of E[s_t' R(rotation) s_t-1]."""
-        return float(trigonometric(self.along, self.across, np.deg2rad(rotation - self.rotation)))
-
-    def shocks(self, correlation: float, rotation: float) -> float:
-        """Sum of E|s_t|^2 at the start and of E|w_t|^2 / (1 - correlation^2) after it."""
-        if self.n_frames == 1:
-            return self.first
-        before, after = self.first + self.inner, self.inner + self.last
-        square = after - 2.0 * correlation * self.overlap(rotation) + correlation**2 * before
-        return self.first + square / (1.0 - correlation**2)
-
-    def log_density(self, variance: float, correlation: float, rotation: float) -> float:
-        """Expected log density of all states."""
-        steps = self.n_states * (self.n_frames - 1)
-        total = self.n_states * self.n_frames * np.log(2.0 * np.pi * variance)
-        total += steps * np.log(1.0 - correlation**2)
-        return float(-0.5 * (total + self.shocks(correlation, rotation) / variance))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -525,40 +404,3 @@ class RotatingVideoModel(ImagingModel):
         clean = np.einsum("np,np->n", fourier, frames[data.frames])
         loglik = self.loglik(params, data)
         return Posteriors(np.array([loglik]), None, self.completed(params, data, clean), frames)
-
-
-def trigonometric(along: Array, across: Array, angle: Any) -> Any:
-    """Sum over m of along[m] cos(m angle) + across[m] sin(m angle)."""
-    turns = np.multiply.outer(angle, np.arange(len(along)))
-    return np.cos(turns) @ along + np.sin(turns) @ across
-
-
-def best_rotation(motion: Motion, rotation: float) -> float:
-    """Where the overlap of successive frames is largest: a global maximum, by a grid much finer
-    than the highest order and Newton's steps; degrees, in (-180, 180]."""
-    order = np.arange(len(motion.along))
-    grid = np.linspace(-np.pi, np.pi, 32 * len(order) + 1)
-    along, across = motion.along, motion.across
-    angle = float(grid[np.argmax(trigonometric(along, across, grid))])
-    for _ in range(8):
-        slope = float(trigonometric(order * across, -order * along, angle))
-        bend = float(trigonometric(-(order**2) * along, -(order**2) * across, angle))
-        if bend >= 0 or slope == 0:
-            break
-        angle -= slope / bend
-    found = motion.rotation + np.rad2deg(angle)
-    found = 180.0 - (180.0 - found) % 360.0
-    return found if motion.overlap(found) >= motion.overlap(rotation) else rotation
-
-
-def best_correlation(motion: Motion, variance: float, current: float, rotation: float) -> float:
-    """Stationary points of the expected log density are the roots of a cubic."""
-    overlap = motion.overlap(rotation) / variance
-    squares = (motion.first + 2.0 * motion.inner + motion.last) / variance
-    steps = motion.n_states * (motion.n_frames - 1)
-    roots = np.roots([-steps, overlap, steps - squares, overlap])
-    real = roots.real[np.abs(roots.imag) < 1e-6 * np.abs(roots)]
-    candidates = [current, 0.0, LARGEST_CORRELATION, *real[(real > 0) & (real < 1)].tolist()]
-    candidates = [min(rho, LARGEST_CORRELATION) for rho in candidates]
-    values = [motion.log_density(variance, rho, rotation) for rho in candidates]
-    return float(candidates[int(np.argmax(values))])

@@ -310,7 +310,7 @@ class GaussianImageModel(ImagingModel):
 
     def _fitted(self, design: Design, weighted: Array) -> Array:
         """w'Kw of each band, from K's root, so that rounding takes none below 0."""
-        return np.bincount(self.bands, (weighted @ design.loadings) ** 2)
+        return np.asarray(np.bincount(self.bands, (weighted @ design.loadings) ** 2), np.float64)
 
     def best_flux(self, params: GaussianImageParams, data: Visibilities) -> float:
         law = self.marginal(params, self.design(data))

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from emlib import GaussianImage, RotatingVideo
 from emlib.data import Visibilities
 from emlib.datasets import GENERATORS
+from emlib.errors import InvalidData
 from emlib.inits import make_init
 from emlib.study.scores import image_scores
 
@@ -124,6 +126,16 @@ def test_estimators_are_copied_pickled_and_refuse_what_is_no_visibilities(cresce
         GaussianImage(init_params="disk").fit(data)
     with pytest.raises(ValueError, match="prior_fwhm: -1 is not a positive number"):
         GaussianImage(prior_fwhm=-1).fit(data)
+
+
+def test_what_was_fitted_to_each_visibility_predicts_no_others(crescent):
+    data, _ = crescent
+    model = GaussianImage(pixels=12, noise="student", tol=0, max_iter=2).fit(data)
+    fewer = replace(data, values=np.where(np.arange(data.n) % 2, np.nan, data.values))
+    with pytest.raises(InvalidData, match=r"noise_weights: .* predict takes the visibilities of"):
+        model.predict(fewer)
+    with pytest.raises(TypeError, match="no Visibilities"):
+        model.predict(np.ones(3))
 
 
 def test_a_dict_of_starting_values_is_taken(crescent):

@@ -32,7 +32,7 @@ COLUMNS = ("real", "imaginary")
 HOURS = {"sgra": (16.0, 30.0), "m87": (10.0, 26.0)}
 """Greenwich sidereal hours of a night on which two stations at least see the source."""
 VIDEO_HOURS = {"sgra": (1.5, 3.2), "m87": (17.0, 18.7)}
-"""Those of a video, in which seven stations do."""
+"""Those of a video: five sites see Sgr A*, four or five see M87."""
 
 not_negative = number("not a number of at least 0", lambda value: value >= 0, 0.0)
 share = number("not in [0, 1)", lambda value: 0 <= value < 1, 0.0)

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from emlib import GaussianImage, RotatingVideo
 from emlib.data import Visibilities
-from emlib.datasets import GENERATORS
+from emlib.datasets import GENERATORS, draw_dataset
 from emlib.errors import InvalidData
 from emlib.inits import make_init
 from emlib.study.scores import image_scores
@@ -136,6 +136,24 @@ def test_what_was_fitted_to_each_visibility_predicts_no_others(crescent):
         model.predict(fewer)
     with pytest.raises(TypeError, match="no Visibilities"):
         model.predict(np.ones(3))
+
+
+def test_a_variance_on_its_way_to_zero_is_told_to_lie_on_the_boundary():
+    """A Gaussian sky is all mean image: the finest band has nothing to show."""
+    settings = {"source": "sgra", "cadence": 60.0, "sky": "gaussian", "flux": 0.3}
+    spec = {"generator": "gaussian_image", **settings}
+    sky = draw_dataset(spec, np.random.default_rng(2), np.random.default_rng(3))
+    data = Visibilities.from_arrays(sky.values, **sky.extras)
+    fitted = GaussianImage(pixels=16).fit(data)
+    assert fitted.flags_ == ("boundary",)
+    errors = fitted.standard_errors()
+    assert errors.reasons["band_variances"].tolist() == ["", "", "", "boundary"]
+    model, params = fitted.model_, fitted.params_
+    end = model.settled(params, model.e_step(params, data))
+    assert end.band_variances[-1] == 0.0
+    assert model.loglik(end, data) == pytest.approx(fitted.loglik_, abs=0.03)
+    free, _ = drawn("gaussian_image", 3, cadence=60.0)
+    assert GaussianImage(pixels=16).fit(free).flags_ == ()
 
 
 def test_a_dict_of_starting_values_is_taken(crescent):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Posteriors, Step
+from emlib.models.base import Degenerate, Diagnosis, Posteriors, Step
 from emlib.models.imaging.base import ImagingModel, is_last, kept, made_last
 from emlib.models.imaging.measurement import (
     Measurements,
@@ -29,6 +29,10 @@ from emlib.models.imaging.selfcal import first_better, gain_steps
 from emlib.models.posterior import EXACT, Posterior
 
 Array = NDArray[np.float64]
+
+BOUNDARY = 0.05
+"""A variance is not told from 0 where the data tell less than this of all its coefficients, as a
+number of coefficients: it is worth about half as many nats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +84,13 @@ class Design:
 
 @dataclass(frozen=True, eq=False)
 class GaussianImageStats(SignalStats):
-    """And E of the mean square of each band's coefficients, shape (n_bands,)."""
+    """And of each band E of its coefficients' mean square, and how many of them the data tell.
+
+    Both of shape (n_bands,).
+    """
 
     band_squares: Array = field(default_factory=lambda: np.empty(0))
+    learned: Array = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,6 +341,7 @@ class GaussianImageModel(ImagingModel):
         return GaussianImageStats(
             design.measurements, signal[:n] + 1j * signal[n:], spread[:n] + spread[n:],
             law.constant - 0.5 * square, law.magnitude + 0.5 * square, squares,
+            variances * law.lost,
         )  # fmt: skip
 
     def m_step(
@@ -348,9 +357,28 @@ class GaussianImageModel(ImagingModel):
         return params
 
     def q(self, stats: GaussianImageStats, params: GaussianImageParams) -> float:
-        variances, sizes = params.band_variances, np.bincount(self.bands)
-        prior = sizes * (np.log(2.0 * np.pi * variances) + stats.band_squares / variances)
+        there = params.band_variances > 0
+        variances, sizes = params.band_variances[there], np.bincount(self.bands)[there]
+        prior = sizes * (np.log(2.0 * np.pi * variances) + stats.band_squares[there] / variances)
         return measurement_q(stats, params) - 0.5 * float(prior.sum())
+
+    def diagnose(self, params: GaussianImageParams, stats: GaussianImageStats) -> Diagnosis:
+        """``boundary``: a band's variance is on its way to 0."""
+        return Diagnosis(("boundary",) if self._vanishing(params, stats).any() else ())
+
+    def settled(
+        self, params: GaussianImageParams, stats: GaussianImageStats
+    ) -> GaussianImageParams:
+        """Variances on their way to 0 at 0."""
+        gone = self._vanishing(params, stats)
+        return replace(params, band_variances=np.where(gone, 0.0, params.band_variances))
+
+    def _vanishing(
+        self, params: GaussianImageParams, stats: GaussianImageStats
+    ) -> NDArray[np.bool_]:
+        """Variances that fall, and of whose coefficients the data tell next to none."""
+        falls = stats.band_squares <= params.band_variances
+        return falls & (stats.learned < BOUNDARY) & ("band_variances" not in self.held)
 
     def start(self, data: Visibilities, responsibilities: Array) -> GaussianImageParams:
         """The start of ``power_law``; an image has no classes."""

@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-# Tests run beside each other: threads of BLAS would spin and wait for one another: five times slower.
+# Tests run side by side: threads of BLAS would wait for one another, at five times the CPU time.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np

@@ -199,7 +199,8 @@ def store_gc(keep: tuple[str, ...], results: Path) -> None:
     """Drop the fits that no kept study has in its files."""
     from emlib.study.storekeeping import collect_garbage
 
-    before, after = collect_garbage(results / "store", [study_folder(name) for name in keep])
+    kept = [study_folder(name, results) for name in keep]
+    before, after = collect_garbage(results / "store", kept)
     click.echo(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after")
 
 

@@ -202,6 +202,10 @@ class Model(ABC):
         """
         return float(n * d**2 * self.n_components)
 
+    def e_step_numbers(self, n: int, d: int) -> float:
+        """How many numbers the largest array of an E-step has, for estimates of its memory."""
+        return float(n * (d + self.n_components))
+
     def with_components(self, n_components: int) -> "Model":
         """The same model with fewer latent classes: what a start grows from."""
         return replace(self, n_components=n_components)  # type: ignore[type-var]

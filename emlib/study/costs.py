@@ -36,7 +36,7 @@ START_MINUTES = 10
 BASE_MB = 1000
 """A block of small data was seen at 600: Snakemake twice, the supervisor, the worker."""
 ARRAYS = 16
-"""An allowance: so many copies of rows x (columns + components) numbers beside that."""
+"""An allowance: so many copies of a model's largest array beside that."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def job_limits(
         n, d, made = _shape(study, dataset, model)
         climbs = (starts + study["reference"]["starts"]) * _fit_seconds(study, dataset, model)
         seconds = max(seconds, size * (climbs + SECONDS_PER_CERTIFICATE))
-        megabytes = max(megabytes, 8e-6 * n * (d + made.n_components) * ARRAYS)
+        megabytes = max(megabytes, 8e-6 * made.e_step_numbers(n, d) * ARRAYS)
     return {
         "runtime": START_MINUTES + math.ceil(SAFETY * seconds / 60.0),
         "mem_mb": BASE_MB + math.ceil(megabytes),

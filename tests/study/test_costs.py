@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emlib.models import make_model
 from emlib.study import grid
 from emlib.study.checks import checked_study
 from emlib.study.costs import BASE_MB, START_MINUTES, block_seconds, job_limits
@@ -45,4 +46,8 @@ def test_images_and_videos_are_not_taken_for_tables_of_two_columns():
     for block, found in zip(blocks, block_seconds(study, grid.entries(study), blocks), strict=True):
         climbs, seconds = {"video": (4, 0.07), "image": (3, 0.1)}[block.model]
         assert found == pytest.approx(climbs * 250 * seconds, rel=0.5)
-    assert job_limits(study, grid.entries(study), 1)["runtime"] > START_MINUTES + 3
+    limits = job_limits(study, grid.entries(study), 1)
+    assert limits["runtime"] > START_MINUTES + 3
+    numbers = [make_model("gaussian_image", {}).e_step_numbers(n, 2) for n in (500, 1000)]
+    assert numbers[1] == 4 * numbers[0] == 2000**2  # a square matrix of all parts
+    assert limits["mem_mb"] > BASE_MB + 50

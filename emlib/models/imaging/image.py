@@ -162,6 +162,10 @@ class GaussianImageModel(ImagingModel):
         """The inverse of a matrix of all visibilities: see ``Model.e_step_size``."""
         return 0.25 * n**3
 
+    def e_step_numbers(self, n: int, d: int) -> float:
+        """A covariance of all real and imaginary parts: see ``Model.e_step_numbers``."""
+        return 4.0 * n**2
+
     @cached_property
     def bands(self) -> NDArray[np.int64]:
         """The band of each coefficient, shape (pixels ** 2 - 1,)."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from emlib.report.load import rows_of
 from emlib.report.pictures import Picture, Pictures
-from emlib.report.theme import Look
+from emlib.report.theme import Look, panel_names
 from emlib.study.atomic import write_bytes, write_text
 from emlib.study.scores import spot_angles
 
@@ -46,6 +46,7 @@ def draw_pictures(
     dict of str
         SVG text by name; empty where there is nothing to draw.
     """
+    cells = _in_order(cells, look)
     drawn = {
         "uv_coverage": _plane(pictures, cells),
         "images": _grid(pictures, cells, look, "frames"),
@@ -55,6 +56,14 @@ def draw_pictures(
         "quality": _quality(pictures, cells, look),
     }
     return {name: _written(drawn[name], folder / name) for name in FIGURES}
+
+
+def _in_order(cells: pd.DataFrame, look: Look) -> pd.DataFrame:
+    """Settings as in all other figures: datasets in the config's order, complete data first."""
+    rows = [look.rows.index(name) for name in panel_names(cells)]
+    columns = [look.columns.index(name) for name in cells["missingness"]]
+    inits = [look.inits.index(name) for name in cells["init"]]
+    return cells.iloc[np.lexsort((inits, columns, rows))]
 
 
 def _new(rows: int, columns: int, width: float = INCHES, height: float = INCHES) -> Any:
@@ -96,8 +105,7 @@ def _written(figure: Any, stem: Path) -> str:
 
 
 def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
-    """Baselines and their conjugates, what is dropped in grey, one panel a missingness, in the
-    plan's order."""
+    """Baselines and their conjugates, what is dropped in grey, one panel a missingness."""
     if not pictures.planes:
         return None
     places = list(zip(cells["dataset"], cells["missingness"], strict=True))
@@ -127,7 +135,7 @@ def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
 
 
 def _panels(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[tuple[Any, ...]]:
-    """dataset, model, missingness, {init: picture} of each row of panels, in the plan's order."""
+    """dataset, model, algorithm, missingness, {init: picture} of each row of panels."""
     drawn = cells[cells["cell_id"].isin(list(pictures.cells))]
     rows = []
     for key, group in drawn.groupby(["dataset", "model", "algorithm", "missingness"], sort=False):
@@ -137,19 +145,21 @@ def _panels(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[tuple[A
 
 
 def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any:
-    """Truth first, then a column an init; a row a setting, one scale of colours a row.
+    """Truth first, then the inits; a row a setting, one scale of colours a row.
 
     Videos show the mean over their frames.
     """
     rows = _panels(pictures, cells, look)
     if not rows:
         return None
-    inits = [init for init in look.inits if any(init in row[-1] for row in rows)]
+    most = max(len(row[-1]) for row in rows)
     first = what == "frames" and bool(pictures.truths)
-    figure, axes = _new(len(rows), len(inits) + first)
+    figure, axes = _new(len(rows), most + first)
     for line, (dataset, model, _, missingness, shown) in zip(axes, rows, strict=True):
         images = {init: getattr(one, what).mean(axis=0) for init, one in shown.items()}
-        panels = dict(zip(inits, line[first:], strict=True))
+        panels = dict(zip(shown, line[first:], strict=False))
+        for panel in line[first + len(shown) :]:
+            panel.axis("off")
         per_area = {
             init: image / (shown[init].field_of_view / len(image)) ** 2
             for init, image in images.items()
@@ -166,13 +176,11 @@ def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any
                 _show(line[0], sky, truth.field_of_view, top, f"truth\n{dataset}")
         handle = None
         for init, panel in panels.items():
-            if init not in shown:
-                panel.axis("off")
-                continue
             view = shown[init].field_of_view
             handle = _show(panel, per_area[init], view, top, f"{init}\n{model}, {missingness}")
         bar = figure.colorbar(handle, ax=line.tolist(), shrink=0.8, pad=0.01)
         bar.ax.tick_params(labelsize=6)
+        bar.ax.yaxis.get_offset_text().set_fontsize(6)
         bar.formatter.set_powerlimits((-2, 2))
     figure.supxlabel("relative right ascension (east to the left), microarcseconds")
     figure.supylabel("relative declination, microarcseconds")
@@ -236,15 +244,28 @@ def _angles(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     for panel, (dataset, model, missingness, shown) in zip(axes[0], rows, strict=True):
         truth = pictures.truths.get(dataset)
         if truth is not None and len(truth.frames) > 1:
-            panel.plot(_degrees(truth), color="black", linewidth=2.5, label="truth")
-        for init, one in shown.items():
-            panel.plot(_degrees(one), ".", markersize=3, color=look.colour(init), label=init)
+            angles, frame = _degrees(truth), np.arange(1.0, len(truth.frames) + 1.0)
+            turns = np.flatnonzero(np.abs(np.diff(angles)) > 180.0) + 1  # no line across the panel
+            panel.plot(
+                np.insert(frame, turns, np.nan), np.insert(angles, turns, np.nan),
+                color="black", linewidth=1.0, label="truth",
+            )  # fmt: skip
+        for (init, one), size in zip(shown.items(), _sizes(len(shown)), strict=True):
+            panel.plot(
+                np.arange(1, len(one.frames) + 1), _degrees(one), ".",
+                markersize=size, color=look.colour(init), label=init,
+            )  # fmt: skip
         panel.set_title(f"{dataset}\n{model}, {missingness}", fontsize=7)
         panel.set_yticks([-180, -90, 0, 90, 180])
         panel.legend(fontsize=5)
     figure.supxlabel("frame")
     figure.supylabel("angle of the moving flux, degrees from east to north", fontsize=7)
     return figure
+
+
+def _sizes(number: int) -> list[int]:
+    """Smaller and smaller markers: ends of several inits may coincide."""
+    return [3 + 2 * k for k in reversed(range(number))]
 
 
 def _degrees(one: Picture) -> Any:
@@ -259,18 +280,23 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     quality = pictures.quality[np.isfinite(pictures.quality["nrmse"])]
     if quality.empty:
         return None
-    named = quality.merge(cells[["cell_id", "dataset", "model", "missingness", "init"]])
+    named = cells[["cell_id", "dataset", "model", "missingness", "init"]].merge(quality)
     groups = list(named.groupby(["dataset", "model", "missingness"], sort=False))
     columns = min(len(groups), 4)
     figure, axes = _new(-(-len(groups) // columns), columns, 2.0, 1.8)
     for panel in axes.ravel()[len(groups) :]:
         panel.axis("off")
+    explained: set[str] = set()
     for panel, (key, group) in zip(axes.ravel(), groups, strict=False):
-        for init, rows in group.groupby("init", sort=False):
+        shown = list(group.groupby("init", sort=False))
+        for (init, rows), size in zip(shown, _sizes(len(shown)), strict=True):
             panel.plot(
-                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".", markersize=4,
+                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".", markersize=size,
                 color=look.colour(str(init)), label=str(init),
             )  # fmt: skip
+        if not explained.issuperset(group["init"]):
+            panel.legend(fontsize=5)
+            explained |= set(group["init"])
         panel.set_xscale("log")
         panel.set_xlim(0.5 * LEAST_LOSS, 2.0 * max(group["loss"].max(), 50.0 * LEAST_LOSS))
         panel.xaxis.set_major_locator(LogLocator(numticks=4))
@@ -278,7 +304,6 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
         panel.yaxis.set_major_locator(MaxNLocator(4))
         panel.set_title("\n".join([str(key[0]), f"{key[1]}, {key[2]}"]), fontsize=7)
         panel.tick_params(labelsize=6)
-    axes.ravel()[0].legend(fontsize=5)
     figure.supxlabel("loss, nats (reference minus polished loglik)")
     figure.supylabel("error of the image (NRMSE)")
     return figure
@@ -296,7 +321,7 @@ def animations(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[dict
         ``name``, ``frames`` (how many), and ``sprite``, the address of an inline PNG.
     """
     shown = []
-    for dataset, model, _, missingness, by_init in _panels(pictures, cells, look):
+    for dataset, model, _, missingness, by_init in _panels(pictures, _in_order(cells, look), look):
         videos = {init: one for init, one in by_init.items() if len(one.frames) > 1}
         if not videos:
             continue

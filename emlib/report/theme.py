@@ -5,6 +5,7 @@ Colours are Okabe and Ito's (2008), told apart by colour-blind readers; yellow i
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,15 +153,20 @@ class Look:
         room = PAGE_WIDTH - 90 - 25 * len(across[1])
         width = int(min(max(room / max(len(across[1]), 1), 110), 420))
         chart = alt.layer(*layers, data=data).properties(width=width, height=height)
+        # By number, not sorted by name: panels without data would come first and shift all others.
         return chart.facet(
-            row=alt.Row(f"{down[0]}:N", sort=down[1], title=None, header=_header(-90)),
-            column=alt.Column(f"{across[0]}:N", sort=across[1], title=None, header=_header(0)),
+            row=alt.Row("down:O", title=None, header=_header(-90, down[1])),
+            column=alt.Column("across:O", title=None, header=_header(0, across[1])),
             spacing={"row": 16, "column": 18},
+        ).transform_calculate(
+            down=f"indexof({json.dumps(down[1])}, datum.{down[0]})",
+            across=f"indexof({json.dumps(across[1])}, datum.{across[0]})",
         )
 
 
-def _header(angle: int) -> alt.Header:
-    label = "split(datum.label, ' · ')" if angle else "datum.label"
+def _header(angle: int, names: list[str]) -> alt.Header:
+    label = f"{json.dumps(names)}[datum.value]"
+    label = f"split({label}, ' · ')" if angle else label
     padding = 20 if angle else 6  # letters may be wider than measured
     return alt.Header(
         labelFontSize=13,

@@ -199,7 +199,8 @@ def store_gc(keep: tuple[str, ...], results: Path) -> None:
     """Drop the fits that no kept study has in its files."""
     from emlib.study.storekeeping import collect_garbage
 
-    before, after = collect_garbage(results / "store", [study_folder(name) for name in keep])
+    kept = [study_folder(name, results) for name in keep]
+    before, after = collect_garbage(results / "store", kept)
     click.echo(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after")
 
 
@@ -305,7 +306,7 @@ def tables(study_dir: Path) -> None:
 @click.argument("study_dir", type=FOLDER)
 @click.option("--output", type=FOLDER, required=True)
 def strict(study_dir: Path, output: Path) -> None:
-    """Fail if any fit of the study failed (``strict: true``)."""
+    """Fail if any fit of the study did not converge (``strict: true``)."""
     from emlib.study.status import check_strict
 
     check_strict(study_dir, output)

@@ -5,7 +5,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,7 +64,6 @@ class Visibilities:
         times: ArrayLike | None = None,
         frames: ArrayLike | None = None,
         scans: ArrayLike | None = None,
-        **ignored: Any,
     ) -> "Visibilities":
         """Build the view.
 

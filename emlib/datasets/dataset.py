@@ -79,8 +79,6 @@ class DatasetInfo:
         Number of observed cells of each column, before any hole is drawn.
     extras : tuple of str
         Names of the arrays that it has beside the values (``EXTRAS``).
-    n_frames : int
-        Of a video; 1 for all else.
     """
 
     n: int
@@ -90,4 +88,3 @@ class DatasetInfo:
     synthetic: bool
     observed: tuple[int, ...]
     extras: tuple[str, ...] = ()
-    n_frames: int = 1

@@ -31,6 +31,8 @@ OUTLYING = 10.0
 COLUMNS = ("real", "imaginary")
 HOURS = {"sgra": (16.0, 30.0), "m87": (10.0, 26.0)}
 """Greenwich sidereal hours of a night on which two stations at least see the source."""
+VIDEO_HOURS = {"sgra": (1.5, 3.2), "m87": (17.0, 18.7)}
+"""Those of a video: five sites see Sgr A*, four or five see M87."""
 
 not_negative = number("not a number of at least 0", lambda value: value >= 0, 0.0)
 share = number("not in [0, 1)", lambda value: 0 <= value < 1, 0.0)
@@ -108,14 +110,13 @@ class VisibilityGenerator(ABC):
         try:
             self.coverage(with_defaults(settings, self.schema))
         except EmlibError as error:
-            return [("hours", str(error))]
+            return [("coverage" if settings.get("coverage") else "hours", str(error))]
         return []
 
     def describe(self, settings: Mapping[str, Any]) -> DatasetInfo:
         """Return the size of the datasets that these settings give."""
-        full = with_defaults(settings, self.schema)
-        n = self.coverage(full).n
-        return DatasetInfo(n, 2, COLUMNS, None, True, (n, n), self.extras, full.get("n_frames", 1))
+        n = self.coverage(with_defaults(settings, self.schema)).n
+        return DatasetInfo(n, 2, COLUMNS, None, True, (n, n), self.extras)
 
     def draw_truth(self, settings: Mapping[str, Any], rng: np.random.Generator) -> Truth:
         """The sky; nothing is drawn."""
@@ -211,7 +212,7 @@ class RotatingVideoGenerator(VisibilityGenerator):
     }
 
     def coverage(self, settings: dict[str, Any]) -> Coverage:
-        first, last = settings["hours"] or (1.5, 3.2)
+        first, last = settings["hours"] or VIDEO_HOURS[settings["source"]]
         hours = np.linspace(first, last, settings["n_frames"])
         options = {"integration": settings["integration"]}
         return observe(settings["source"], hours, settings["stations"], **options)

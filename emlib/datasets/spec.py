@@ -143,8 +143,7 @@ def describe_dataset(spec: Mapping[str, Any]) -> DatasetInfo:
     n, d = data.values.shape
     classes = None if data.labels is None else int(data.labels.max()) + 1
     counts = tuple(int(count) for count in (~np.isnan(data.values)).sum(axis=0))
-    n_frames = int(data.extras["frames"].max()) + 1 if "frames" in data.extras else 1
-    return DatasetInfo(n, d, data.columns, classes, False, counts, tuple(data.extras), n_frames)
+    return DatasetInfo(n, d, data.columns, classes, False, counts, tuple(data.extras))
 
 
 def _loaded(spec: Mapping[str, Any]) -> Dataset:

@@ -11,7 +11,6 @@ from emlib.distributed.source import blocks_of, tables_of
 from emlib.distributed.survey import surveyed
 from emlib.errors import EmlibError
 from emlib.estimators.base import EMEstimator
-from emlib.estimators.sequences import SequenceEstimator
 from emlib.inits import Init
 from emlib.inits.base import Start
 
@@ -63,10 +62,10 @@ def fit_distributed(
     EmlibError
         If there is no client.
     """
-    if not isinstance(estimator, EMEstimator) or isinstance(estimator, SequenceEstimator):
+    if not isinstance(estimator, EMEstimator) or not estimator._make_model().rows:
         raise TypeError(
-            f"{type(estimator).__name__} is not an estimator of independent rows: steps of a "
-            "sequence depend on each other, and stay on one machine"
+            f"{type(estimator).__name__} is not an estimator of independent rows: those of a "
+            "sequence or an image depend on each other, and stay on one machine"
         )
     client = client_or_current(client)
     collections = {"X": X, "y": y, "sample_weight": sample_weight, **extras}

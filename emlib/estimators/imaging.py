@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data.visibilities import Visibilities
+from emlib.errors import InvalidData
 from emlib.estimators.base import EMEstimator
 from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
+from emlib.models.imaging.measurement import Measurements
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="ImageEstimator")
@@ -46,17 +48,31 @@ class ImageEstimator(EMEstimator):
         InvalidData
             If the model cannot take the data; it is a ``ValueError``.
         """
-        if not isinstance(visibilities, Visibilities):
-            kind = type(visibilities).__name__
-            raise TypeError(f"fit: {kind} are no Visibilities; see Visibilities.from_arrays")
+        _require_visibilities(visibilities)
         self._fit(visibilities)
         self._image(visibilities)
         return self
 
     def predict(self, visibilities: Visibilities) -> NDArray[np.complex128]:
         """All visibilities (n,), Jy: measured ones as they are, hidden ones at their expectation
-        given the others."""
+        given the others.
+
+        Raises
+        ------
+        InvalidData
+            If they are others than the fitted ones, where weights or gains are of those.
+        """
         self._check_fitted()
+        _require_visibilities(visibilities)
+        known = visibilities.values[visibilities.observed]
+        sizes = len(known), Measurements.of(visibilities, known).n_gains
+        for name, size in zip(("noise_weights", "gain_amplitudes"), sizes, strict=True):
+            fitted = getattr(self.params_, name).size
+            if fitted not in (0, size):
+                raise InvalidData(
+                    f"{name}: {fitted} were fitted, and these visibilities need {size}: predict "
+                    "takes the visibilities of the fit"
+                )
         parts = self._model.posterior(self.params_, visibilities).completed
         return np.asarray(parts[:, 0] + 1j * parts[:, 1])
 
@@ -78,6 +94,12 @@ class ImageEstimator(EMEstimator):
             "gain_spread": self.gain_spread,
             "held": tuple(self.held),
         }
+
+
+def _require_visibilities(given: Any) -> None:
+    if not isinstance(given, Visibilities):
+        kind = type(given).__name__
+        raise TypeError(f"{kind} are no Visibilities; see Visibilities.from_arrays")
 
 
 @dataclass(eq=False, repr=False)
@@ -135,8 +157,8 @@ class GaussianImage(ImageEstimator):
     noise_weights_ : ndarray of shape (n observed,)
         Near 0 for outliers; empty for Gaussian noise.
     gain_amplitudes_, gain_phases_ : ndarray of shape (n_gains,)
-        One a scan and station with data, in that order; phases in radians, 0 for a scan's first
-        station.  Empty without gains.
+        One a scan and station with data, in that order; phases in radians, 0 for the first of the
+        stations that a scan's baselines connect.  Empty without gains.
     loglik_, objective_, n_parameters_, status_, flags_, history_, starts_ and others
         How the fit went: see ``EMEstimator``.  ``loglik_`` is that of the data given weights and
         gains, where there are some.

@@ -185,6 +185,7 @@ class Double(Shape):
     def __post_init__(self) -> None:
         require_positive("separation", self.separation)
         require_positive("fwhm", self.fwhm)
+        require_positive("fwhm", self.fwhm)
 
     def image(self, grid: Grid, data: Visibilities) -> Array:
         east = 0.5 * self.separation * np.cos(np.deg2rad(self.angle))

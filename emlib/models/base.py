@@ -195,6 +195,17 @@ class Model(ABC):
         """
         return Table.from_array(values, weights)
 
+    def e_step_size(self, n: int, d: int) -> float:
+        """How large an E-step on n rows and d columns is, for estimates of a study's cost.
+
+        In cells times columns times classes; whose work grows otherwise says what takes as long.
+        """
+        return float(n * d**2 * self.n_components)
+
+    def e_step_numbers(self, n: int, d: int) -> float:
+        """How many numbers the largest array of an E-step has, for estimates of its memory."""
+        return float(n * (d + self.n_components))
+
     def with_components(self, n_components: int) -> "Model":
         """The same model with fewer latent classes: what a start grows from."""
         return replace(self, n_components=n_components)  # type: ignore[type-var]

@@ -1,6 +1,6 @@
 """From fits to replicates to cells: hits within the budget, running times, statuses.
 
-The primary estimate of COMPARISON.md: the share of replicates in which the starts of an init, taken
+The primary estimate is the share of replicates in which the starts of an init, taken
 in order, find a hit before their work, the init's own included, passes the budget.
 """
 

@@ -1,7 +1,6 @@
 """What became of each fit: its reference optimum, its loss, whether it is a hit.
 
-COMPARISON.md, "What counts as the best": nothing is dropped, and a reference that the grid beats is
-raised for all.
+Nothing is dropped, and a reference that the grid beats is raised for all.
 """
 
 from __future__ import annotations

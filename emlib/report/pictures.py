@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emlib.errors import EmlibError
 from emlib.report.load import Results, rows_of
 from emlib.study import files, grid
+from emlib.study.fitting import Case
 from emlib.study.tasks import cases_of
 
 Array = NDArray[np.float64]
@@ -67,38 +69,64 @@ class Pictures:
 
 def has_images(study: Mapping[str, Any]) -> bool:
     """Whether one of the study's models makes images."""
-    return any(_family(spec) for spec in study["models"].values())
+    return any("image" in traits_of(spec) for spec in study["models"].values())
+
+
+def traits_of(spec: Mapping[str, Any]) -> frozenset[str]:
+    """Of a model's family."""
+    from emlib.models import FAMILIES
+
+    return frozenset(FAMILIES[spec["family"]].traits)
+
+
+def kept_fits(
+    results: Results, block: grid.Block, trait: str
+) -> tuple[dict[int, Case], list[dict[str, Any]]]:
+    """What a block's fits saw, by replicate, and the parameters that are kept of them.
+
+    Nothing where the model lacks the trait, or a file cannot be read: the report is built from what
+    there is.
+    """
+    paths, spec = results.paths, results.study["models"][block.model]
+    file = paths.block("params", block.dataset, block.missingness, block.model, block.block)
+    if trait not in traits_of(spec) or not file.is_file():
+        return {}, []
+    try:
+        return cases_of(paths, spec, block), files.read_table(file).to_pylist()
+    except EmlibError:
+        return {}, []
+
+
+def params_of(case: Case, final: Any) -> Any:
+    """Kept parameters, as the model reads them."""
+    around = case.model.start(case.data, np.ones((case.data.n, 1)))
+    return case.model.unpack(np.array(final), around, "natural")
 
 
 def write_pictures(results: Results, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write ``tables/pictures.npz``, of the best starts in the table ``replicates``."""
-    paths, study, replicates = results.paths, results.study, tables["replicates"]
+    paths, replicates = results.paths, tables["replicates"]
     wanted = {
         str(row.best_fit): (str(row.cell_id), int(row.replicate)) for row in rows_of(replicates)
     }
     arrays: dict[str, NDArray[Any]] = {}
     for block in grid.planned_blocks(paths.root):
-        if not _family(study["models"][block.model]) or block.first != 0:
+        if block.first != 0:
             continue
-        file = paths.block("params", block.dataset, block.missingness, block.model, block.block)
-        if not file.is_file():
-            continue
-        kept = files.read_table(file).to_pylist()
+        cases, kept = kept_fits(results, block, "image")
         here = [row for row in kept if wanted.get(row["fit_id"], ("", -1))[1] == block.first]
         if not here:
             continue
-        case = cases_of(paths, study["models"][block.model], block)[block.first]
+        case = cases[block.first]
         plane = f"plane/{block.dataset}/{block.missingness}"
         arrays[f"{plane}/uv"] = np.asarray(case.extras["uv"])
         arrays[f"{plane}/dropped"] = np.asarray((np.isnan(case.values) | case.hidden).any(axis=1))
         if case.truth is not None and _truth(case.truth) is not None:
             arrays[f"truth/{block.dataset}/frames"] = _single(_truth(case.truth))
             arrays[f"truth/{block.dataset}/view"] = np.asarray(case.truth["field_of_view"])
-        around = case.model.start(case.data, np.ones((case.data.n, 1)))
         for row in here:
-            params = case.model.unpack(np.array(row["final"]), around, "natural")
             name = f"cell/{wanted[row['fit_id']][0]}"
-            frames, deviations = case.model.pictures(params, case.data)
+            frames, deviations = case.model.pictures(params_of(case, row["final"]), case.data)
             arrays[f"{name}/frames"] = _single(frames)
             arrays[f"{name}/deviations"] = _single(deviations)
             arrays[f"{name}/view"] = np.asarray(case.model.field_of_view)
@@ -126,7 +154,8 @@ def read_pictures(path: Path) -> Pictures:
 
 def _quality(results: Results, hits: pd.DataFrame) -> dict[str, NDArray[Any]]:
     fits = results.fits
-    models = [name for name, spec in results.study["models"].items() if _family(spec)]
+    models = results.study["models"]
+    models = [name for name, spec in models.items() if "image" in traits_of(spec)]
     chosen = fits["model"].isin(models).to_numpy()
     return {
         "quality/cell_id": fits["cell_id"].astype(str).to_numpy(dtype=np.str_)[chosen],
@@ -148,9 +177,3 @@ def _truth(truth: Mapping[str, Any]) -> Array | None:
     if "frames" in truth:
         return np.asarray(truth["frames"])
     return np.asarray(truth["image"])[None] if "image" in truth else None
-
-
-def _family(spec: Mapping[str, Any]) -> bool:
-    from emlib.models import FAMILIES
-
-    return "image" in FAMILIES[spec["family"]].traits

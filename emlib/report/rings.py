@@ -14,11 +14,11 @@ import pandas as pd
 
 from emlib.inference.ring import fit_ring
 from emlib.report.load import Results
+from emlib.report.pictures import kept_fits, params_of
 from emlib.report.schemas import TABLES
 from emlib.report.statistics import mean_and_error
-from emlib.study import files, grid
+from emlib.study import grid
 from emlib.study.fitting import Case
-from emlib.study.tasks import cases_of
 
 TRUTH = "(truth)"
 SETTING = ["dataset", "missingness", "model"]
@@ -35,13 +35,8 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for block in grid.planned_blocks(results.paths.root):
         axes = {name: getattr(block, name) for name in SETTING}
-        spec = results.study["models"][block.model]
-        place = (block.dataset, block.missingness, block.model, block.block)
-        file = results.paths.block("params", *place)
-        if "bands" not in _traits(spec) or not file.is_file():
-            continue
-        kept = [row for row in files.read_table(file).to_pylist() if row["fit_id"] in fits.index]
-        cases = cases_of(results.paths, spec, block)
+        cases, kept = kept_fits(results, block, "bands")
+        kept = [row for row in kept if row["fit_id"] in fits.index]
         for row in kept:
             fit = fits.loc[row["fit_id"]]
             case = cases[int(fit["replicate"])]
@@ -58,9 +53,7 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measured(case: Case, final: Any) -> dict[str, float]:
-    around = case.model.start(case.data, np.ones((case.data.n, 1)))
-    params = case.model.unpack(np.array(final), around, "natural")
-    image = case.model.image(params, case.data)[0]
+    image = case.model.image(params_of(case, final), case.data)[0]
     return asdict(fit_ring(image, case.model.field_of_view))
 
 
@@ -69,12 +62,6 @@ def _true(case: Case, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         ring = fit_ring(np.asarray(case.truth["image"]), float(case.truth["field_of_view"]))
         about = {"init": TRUTH, "oracle": True, "replicate": 0, "objective": np.nan}
         yield {**axes, **about, **asdict(ring)}
-
-
-def _traits(spec: Mapping[str, Any]) -> frozenset[str]:
-    from emlib.models import FAMILIES
-
-    return frozenset(FAMILIES[spec["family"]].traits)
 
 
 def ring_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

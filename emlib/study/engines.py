@@ -95,8 +95,20 @@ def client_of(model: Mapping[str, Any], threads: int) -> Any:
             f"no scheduler of Dask at {address} ({error}); DASK_SCHEDULER_ADDRESS, or "
             "scheduler-address in Dask's configuration, names it; without it the job starts one"
         ) from None
+    require_workers(client)
     require_same_workers(client, model["family"])
     return client
+
+
+def require_workers(client: Any, seconds: float = 60.0) -> None:
+    """Wait for the first worker: without any, the first E-step would wait for ever."""
+    try:
+        client.wait_for_workers(1, timeout=seconds)
+    except TimeoutError:
+        raise EmlibError(
+            f"the scheduler of Dask at {client.scheduler.address} has had no worker for "
+            f"{seconds:g} s; start some with: dask worker {client.scheduler.address}"
+        ) from None
 
 
 def require_same_workers(client: Any, family: str) -> None:

@@ -28,14 +28,14 @@ def block_number(name: str) -> int:
     return int(name)
 
 
-def study_folder(study: str) -> Path:
-    """A study's folder, from its name or its path."""
-    for folder in (Path(study), Path("results") / study):
+def study_folder(study: str, results: Path = Path("results")) -> Path:
+    """A study's folder, from its name among the results or its path."""
+    for folder in (Path(study), results / study):
         if (folder / "study.json").is_file():
             return folder
-    found = sorted(path.parent.name for path in Path("results").glob("*/study.json"))
+    found = sorted(path.parent.name for path in results.glob("*/study.json"))
     raise EmlibError(
-        f"study {study!r}: neither {study}/study.json nor results/{study}/study.json exists "
+        f"study {study!r}: neither {study}/study.json nor {results}/{study}/study.json exists "
         f"(studies here: {', '.join(found) or 'none'})"
     )
 

@@ -62,6 +62,7 @@ def _load(file: Path, asked: bool) -> list[type]:
     before, classes = _loaded.get(path, ("", []))
     if version == before:
         return classes
+    _loaded.pop(path, None)
     for old in classes:  # the file has changed since: only a test or a notebook lives so long
         section, name = _place(old)
         registry(section).pop(name, None)  # type: ignore[attr-defined]

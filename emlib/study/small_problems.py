@@ -22,6 +22,9 @@ SIZES: Mapping[str, Any] = {
 }  # fmt: skip
 """Settings of a small problem, where its generator has them."""
 
+MODELS: Mapping[str, Mapping[str, Any]] = {"rotating_video": {"n_states": 12}}
+"""Settings of models that no generator has."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -62,6 +65,7 @@ def problem(family: str, holes: bool, **sizes: Any) -> Problem:
         array.setflags(write=False)
     fields = {field.name for field in dataclasses.fields(FAMILIES[family])}  # type: ignore[arg-type]
     settings = {key: given[key] for key in fields & set(given) if key != "n_levels"}
+    settings |= MODELS.get(family, {})
     return Problem(family, settings, values, extras)
 
 

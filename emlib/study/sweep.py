@@ -8,6 +8,7 @@ cluster takes to start jobs and to show their files.
 from __future__ import annotations
 
 import heapq
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -95,8 +96,12 @@ def _at_once(values: Mapping[str, Any], file: Path) -> int | None:
         raise EmlibError(f"{file}: sets neither `jobs` nor `cores`: how many jobs run at once?")
     if str(limit) == "unlimited":
         return None
+    if str(limit) == "all":  # of this machine
+        return os.cpu_count()
     if not str(limit).isdigit() or int(limit) < 1:
-        raise EmlibError(f"{file}: jobs: {limit!r} is neither a positive number nor `unlimited`")
+        raise EmlibError(
+            f"{file}: jobs: {limit!r} is neither a positive number nor `unlimited`, nor `all`"
+        )
     return int(limit)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from emlib.data import Visibilities
 from emlib.errors import InvalidData
+from emlib.models.imaging import GaussianImageModel
 
 
 def arrays(n=4):
@@ -65,3 +66,11 @@ def test_frames_whose_visibilities_are_hidden_are_frames_still():
 def test_what_does_not_fit_is_said(wrong, said):
     with pytest.raises(InvalidData, match=said):
         view(**wrong)
+
+
+def test_a_misspelt_array_is_refused_and_a_family_takes_what_it_reads():
+    with pytest.raises(TypeError, match="frame"):
+        view(frame=[0, 1, 2, 3])
+    given = arrays()
+    data = GaussianImageModel.view(given.pop("values"), **given, lengths=np.array([4]))
+    assert data.times.tolist() == arrays()["times"].tolist()

@@ -163,6 +163,14 @@ def test_wrong_settings_are_named(wrong, path, said):
     assert said in text
 
 
+@pytest.mark.parametrize("source", ["sgra", "m87"])
+def test_a_video_of_either_source_is_seen_on_long_baselines_in_every_frame(source):
+    settings = {"generator": "rotating_video", "source": source, "n_frames": 10, "pixels": 4}
+    data = draw_dataset(settings, np.random.default_rng(0), np.random.default_rng(1))
+    long = np.hypot(*data.extras["uv"].T) > 1e9
+    assert np.bincount(data.extras["frames"], long, 10).min() >= 6  # of four sites
+
+
 def test_stations_that_never_see_the_source_together_are_an_error():
     far = {"A": (6.4e6, 0, 0, 1000), "B": (-6.4e6, 0, 0, 1000)}
     with pytest.raises(ConfigError, match="no two of the stations A, B see sgra"):

@@ -102,6 +102,8 @@ def test_a_simulation_may_have_the_coverage_of_a_file(write):
     read = read_visibilities(path)
     assert drawn.extras["uv"] == pytest.approx(read.uv)
     assert drawn.extras["sigmas"] == pytest.approx(read.sigmas)
+    (place, message), *_ = check_spec({**spec, "coverage": "no-such.csv"})
+    assert (place, "no-such.csv" in message) == ("coverage", True)
 
 
 @pytest.mark.skipif(not M87.exists(), reason="the EHT's files are kept outside the project")

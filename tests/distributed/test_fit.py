@@ -175,8 +175,10 @@ def test_what_cannot_be_taken_is_named(client, rng):
     ]:
         with pytest.raises(InvalidData, match=text):
             emlib.fit_distributed(model, data, client=client, **extras)
-    with pytest.raises(TypeError, match="GaussianHMM is not an estimator of independent rows"):
-        emlib.fit_distributed(GaussianHMM(2), rows)
+    for whole in (GaussianHMM(2), emlib.GaussianImage()):
+        name = type(whole).__name__
+        with pytest.raises(TypeError, match=f"{name} is not an estimator of independent rows"):
+            emlib.fit_distributed(whole, rows)
     mixture = GaussianMixture(3, algorithm="split_merge", random_state=0)
     with pytest.raises(NotImplementedError, match="take another algorithm"):
         emlib.fit_distributed(mixture, rows, client=client)

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from emlib import GaussianImage, RotatingVideo
 from emlib.data import Visibilities
-from emlib.datasets import GENERATORS
+from emlib.datasets import GENERATORS, draw_dataset
+from emlib.errors import InvalidData
 from emlib.inits import make_init
 from emlib.study.scores import image_scores
 
@@ -124,6 +126,34 @@ def test_estimators_are_copied_pickled_and_refuse_what_is_no_visibilities(cresce
         GaussianImage(init_params="disk").fit(data)
     with pytest.raises(ValueError, match="prior_fwhm: -1 is not a positive number"):
         GaussianImage(prior_fwhm=-1).fit(data)
+
+
+def test_what_was_fitted_to_each_visibility_predicts_no_others(crescent):
+    data, _ = crescent
+    model = GaussianImage(pixels=12, noise="student", tol=0, max_iter=2).fit(data)
+    fewer = replace(data, values=np.where(np.arange(data.n) % 2, np.nan, data.values))
+    with pytest.raises(InvalidData, match=r"noise_weights: .* predict takes the visibilities of"):
+        model.predict(fewer)
+    with pytest.raises(TypeError, match="no Visibilities"):
+        model.predict(np.ones(3))
+
+
+def test_a_variance_on_its_way_to_zero_is_told_to_lie_on_the_boundary():
+    """A Gaussian sky is all mean image: the finest band has nothing to show."""
+    settings = {"source": "sgra", "cadence": 60.0, "sky": "gaussian", "flux": 0.3}
+    spec = {"generator": "gaussian_image", **settings}
+    sky = draw_dataset(spec, np.random.default_rng(2), np.random.default_rng(3))
+    data = Visibilities.from_arrays(sky.values, **sky.extras)
+    fitted = GaussianImage(pixels=16).fit(data)
+    assert fitted.flags_ == ("boundary",)
+    errors = fitted.standard_errors()
+    assert errors.reasons["band_variances"].tolist() == ["", "", "", "boundary"]
+    model, params = fitted.model_, fitted.params_
+    end = model.settled(params, model.e_step(params, data))
+    assert end.band_variances[-1] == 0.0
+    assert model.loglik(end, data) == pytest.approx(fitted.loglik_, abs=0.03)
+    free, _ = drawn("gaussian_image", 3, cadence=60.0)
+    assert GaussianImage(pixels=16).fit(free).flags_ == ()
 
 
 def test_a_dict_of_starting_values_is_taken(crescent):

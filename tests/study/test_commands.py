@@ -65,7 +65,7 @@ def test_the_estimate_is_calibrated_on_timed_fits(tmp_path):
     files.write_table(paths.block("timings", "faithful", "none", "two", 0), [row] * 5, "timings")
     measured = plan.estimate(study, cells, blocks, paths)
     assert measured.calibrated_on == 5
-    per_fit = costs._fit_seconds(study, ("faithful", "none", "two"))
+    per_fit = costs._fit_seconds(study, "faithful", "two")
     assert measured.fits == pytest.approx(assumed.fits * 3.0 / per_fit)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from emlib.distributed.view import MOST_PARTITIONS, partition_bounds
 from emlib.errors import ConfigError, EmlibError
-from emlib.study.engines import ENGINES, require_same_workers
+from emlib.study.engines import ENGINES, require_same_workers, require_workers
 from emlib.study.files import read_table
 from emlib.study.fingerprint import block_fingerprint, numerics_fingerprint
 from emlib.study.grid import block_cells, load_study, planned_blocks
@@ -103,6 +103,17 @@ def test_a_scheduler_that_does_not_answer_is_named(
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
     with pytest.raises(EmlibError, match=r"no scheduler of Dask at tcp://127.0.0.1:1 \("):
         run_block(paths.root, "drawn", "mcar-0.2", "there", 0)
+
+
+def test_a_scheduler_without_workers_is_named() -> None:
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0", processes=False) as cluster,
+        Client(cluster) as client,
+        pytest.raises(EmlibError, match=r"no worker for 0\.1 s; start some with: dask worker"),
+    ):
+        require_workers(client, seconds=0.1)
 
 
 def test_workers_with_other_code_are_refused() -> None:

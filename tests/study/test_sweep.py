@@ -1,5 +1,6 @@
 """What a sweep costs under a Snakemake profile."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_limits_are_read_as_snakemake_reads_them(profile):
     assert own.asked["block"] == {"runtime": 240}
     assert own.asked["data"] == {"runtime": 30, "mem_mb": 700}
     assert own.asked["masks"] == {"runtime": 30, "mem_mb": 2000}
+    assert profile("cores: all\n").at_once == os.cpu_count()
     lists = profile("cores: 4\ndefault-resources: [runtime=5, mem_mb=300]\n")
     assert (lists.executor, lists.at_once, lists.arrays) == ("local", 4, ())
     assert lists.asked["kernels"] == {"runtime": 5, "mem_mb": 300}

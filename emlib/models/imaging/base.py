@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from inspect import signature
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -109,7 +110,8 @@ class ImagingModel(Model):
 
     @classmethod
     def view(cls, values: Any, weights: Any = None, **extras: Any) -> Visibilities:
-        return Visibilities.from_arrays(values, **extras)
+        read = signature(Visibilities.from_arrays).parameters
+        return Visibilities.from_arrays(values, **{k: v for k, v in extras.items() if k in read})
 
     @property
     def grid(self) -> Grid:
@@ -300,8 +302,22 @@ class ImagingModel(Model):
 LOGS = (np.log, np.exp)
 
 
-def rest_of(params: Any) -> tuple[bytes, ...]:
-    """All parameters but the flux, as a key."""
+def made_last(last: dict[str, Any], params: Any, make: Callable[[], Any]) -> Any:
+    """What ``make`` gives for the parameters, whatever their flux; the last one is kept."""
+    key = _but_flux(params)
+    known, made = last.get("made", (None, None))
+    if known != key:
+        made = make()
+        last["made"] = key, made
+    return made
+
+
+def is_last(last: dict[str, Any], params: Any) -> bool:
+    """Whether what ``made_last`` keeps is of these parameters."""
+    return bool(last.get("made", (None, None))[0] == _but_flux(params))
+
+
+def _but_flux(params: Any) -> tuple[bytes, ...]:
     return tuple(
         np.asarray(getattr(params, f.name)).tobytes() for f in fields(params) if f.name != "flux"
     )

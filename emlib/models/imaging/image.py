@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Posteriors, Step
-from emlib.models.imaging.base import ImagingModel, kept, rest_of
+from emlib.models.base import Degenerate, Diagnosis, Posteriors, Step
+from emlib.models.imaging.base import ImagingModel, is_last, kept, made_last
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
@@ -29,6 +29,10 @@ from emlib.models.imaging.selfcal import first_better, gain_steps
 from emlib.models.posterior import EXACT, Posterior
 
 Array = NDArray[np.float64]
+
+BOUNDARY = 0.05
+"""A variance is not told from 0 where the data tell less than this of all its coefficients, as a
+number of coefficients: it is worth about half as many nats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +84,13 @@ class Design:
 
 @dataclass(frozen=True, eq=False)
 class GaussianImageStats(SignalStats):
-    """And E of the mean square of each band's coefficients, shape (n_bands,)."""
+    """And of each band E of its coefficients' mean square, and how many of them the data tell.
+
+    Both of shape (n_bands,).
+    """
 
     band_squares: Array = field(default_factory=lambda: np.empty(0))
+    learned: Array = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +158,14 @@ class GaussianImageModel(ImagingModel):
         longest = float(np.hypot(data.u, data.v)[data.observed].max())
         return replace(prepared, resolved=longest * self.field_of_view * MICROARCSECOND)
 
+    def e_step_size(self, n: int, d: int) -> float:
+        """The inverse of a matrix of all visibilities: see ``Model.e_step_size``."""
+        return 0.25 * n**3
+
+    def e_step_numbers(self, n: int, d: int) -> float:
+        """A covariance of all real and imaginary parts: see ``Model.e_step_numbers``."""
+        return 4.0 * n**2
+
     @cached_property
     def bands(self) -> NDArray[np.int64]:
         """The band of each coefficient, shape (pixels ** 2 - 1,)."""
@@ -197,10 +213,7 @@ class GaussianImageModel(ImagingModel):
         Degenerate
             If their covariance is singular.
         """
-        key = rest_of(params)
-        if design.last.get("key") != key:
-            design.last.update(key=key, law=self._marginal(params, design))
-        law: Marginal = design.last["law"]
+        law: Marginal = made_last(design.last, params, lambda: self._marginal(params, design))
         return law
 
     def _marginal(self, params: GaussianImageParams, design: Design) -> Marginal:
@@ -244,19 +257,22 @@ class GaussianImageModel(ImagingModel):
             Step(frozenset({"flux"}), maximizes="loglik"),
         )
         there = [self.noise == "student", self.gains, True, True]
-        kept = [step for step, wanted in zip(steps, there, strict=True) if wanted]
-        return tuple(step for step in kept if step.free - set(self.held))
+        known = [step for step, wanted in zip(steps, there, strict=True) if wanted]
+        return tuple(step for step in known if step.free - set(self.held))
 
     def observed_step(
         self, params: GaussianImageParams, data: Visibilities, free: frozenset[str]
     ) -> tuple[GaussianImageParams, float]:
         """Gains, variances or flux, each of which EM would move too slowly.
 
-        The covariance of the data is kept for what comes next, so that only trials of gains cost.
+        The covariance of the data is kept for what comes next; the flux's serves the E-step after
+        it.  So trials of gains cost, and a covariance that new weights ask for.
         """
-        free, cost = free - set(self.held), 0.0
+        free = free - set(self.held)
+        cost = 0.0 if "flux" in free or is_last(self.design(data).last, params) else 1.0
         if free & {"gain_amplitudes", "gain_phases"}:
-            params, cost = self._calibrated(params, data, free)
+            params, trials = self._calibrated(params, data, free)
+            cost += trials
         if free & {"band_variances", "noise_scale"}:
             params = self._rescaled(params, data, free)
         if "flux" in free:
@@ -296,14 +312,17 @@ class GaussianImageModel(ImagingModel):
         law = self.marginal(params, design)
         weighted = law.weighted(params.flux)[0]
         if "band_variances" in free:
-            fitted = (design.kernels @ weighted) @ weighted
-            scales = np.sqrt(fitted / law.lost)
+            scales = np.sqrt(self._fitted(design, weighted) / law.lost)
             params = replace(params, band_variances=params.band_variances * scales)
         if "noise_scale" in free:
             fitted = law.variances @ weighted**2
             scale = np.sqrt(fitted / (law.variances @ np.diagonal(law.inverse)))
             params = replace(params, noise_scale=np.asarray(params.noise_scale * scale))
         return params
+
+    def _fitted(self, design: Design, weighted: Array) -> Array:
+        """w'Kw of each band, from K's root, so that rounding takes none below 0."""
+        return np.asarray(np.bincount(self.bands, (weighted @ design.loadings) ** 2), np.float64)
 
     def best_flux(self, params: GaussianImageParams, data: Visibilities) -> float:
         law = self.marginal(params, self.design(data))
@@ -321,12 +340,12 @@ class GaussianImageModel(ImagingModel):
         n = len(design.measurements.values)
         signal = law.values - params.flux * law.unit - law.variances * weighted
         spread = law.variances - law.variances**2 * np.diagonal(law.inverse)
-        fitted = (design.kernels @ weighted) @ weighted
-        variances = params.band_variances
-        squares = variances + variances**2 * (fitted - law.lost) / np.bincount(self.bands)
+        variances, gain = params.band_variances, self._fitted(design, weighted) - law.lost
+        squares = variances + variances**2 * gain / np.bincount(self.bands)
         return GaussianImageStats(
             design.measurements, signal[:n] + 1j * signal[n:], spread[:n] + spread[n:],
             law.constant - 0.5 * square, law.magnitude + 0.5 * square, squares,
+            variances * law.lost,
         )  # fmt: skip
 
     def m_step(
@@ -342,9 +361,28 @@ class GaussianImageModel(ImagingModel):
         return params
 
     def q(self, stats: GaussianImageStats, params: GaussianImageParams) -> float:
-        variances, sizes = params.band_variances, np.bincount(self.bands)
-        prior = sizes * (np.log(2.0 * np.pi * variances) + stats.band_squares / variances)
+        there = params.band_variances > 0
+        variances, sizes = params.band_variances[there], np.bincount(self.bands)[there]
+        prior = sizes * (np.log(2.0 * np.pi * variances) + stats.band_squares[there] / variances)
         return measurement_q(stats, params) - 0.5 * float(prior.sum())
+
+    def diagnose(self, params: GaussianImageParams, stats: GaussianImageStats) -> Diagnosis:
+        """``boundary``: a band's variance is on its way to 0."""
+        return Diagnosis(("boundary",) if self._vanishing(params, stats).any() else ())
+
+    def settled(
+        self, params: GaussianImageParams, stats: GaussianImageStats
+    ) -> GaussianImageParams:
+        """Variances on their way to 0 at 0."""
+        gone = self._vanishing(params, stats)
+        return replace(params, band_variances=np.where(gone, 0.0, params.band_variances))
+
+    def _vanishing(
+        self, params: GaussianImageParams, stats: GaussianImageStats
+    ) -> NDArray[np.bool_]:
+        """Variances that fall, and of whose coefficients the data tell next to none."""
+        falls = stats.band_squares <= params.band_variances
+        return falls & (stats.learned < BOUNDARY) & ("band_variances" not in self.held)
 
     def start(self, data: Visibilities, responsibilities: Array) -> GaussianImageParams:
         """The start of ``power_law``; an image has no classes."""

@@ -62,13 +62,16 @@ class Measurements:
 
     @cached_property
     def reference(self) -> NDArray[np.int64]:
-        """The gain whose phase is 0, of the same scan as each gain, shape (n_gains,).
+        """The gain whose phase is 0, of the same stations as each gain, shape (n_gains,).
 
-        One phase for all stations of a scan changes no visibility.
+        One phase for all stations that a scan's baselines connect changes no visibility.
         """
-        return np.unique(self.scan, return_index=True)[1][
-            np.unique(self.scan, return_inverse=True)[1]
-        ]
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import connected_components
+
+        pairs = np.ones(len(self.gain1)), (self.gain1, self.gain2)
+        part = connected_components(csr_array(pairs, shape=(self.n_gains, self.n_gains)), False)[1]
+        return np.asarray(np.unique(part, return_index=True)[1][part])
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +158,7 @@ def gain_step(stats: SignalStats, params: Any, model: Any) -> Any:
     """One station after the other, all scans at once.
 
     Q in one gain g is N'g - P |g|^2 / 2 but for the prior of its amplitude, so the phase is that of
-    N, and the amplitude (|N| + 1 / s^2) / (P + 1 / s^2).
+    N, and the amplitude (|N| + 1 / s^2) / (P + 1 / s^2); an amplitude that is held stays.
     """
     seen, g = stats.measurements, complex_gains(params)
     sharp = precision(params, seen)
@@ -174,13 +177,17 @@ def gain_step(stats: SignalStats, params: Any, model: Any) -> Any:
             np.add.at(towards, own[here], (part * g[other])[here])
             np.add.at(weight, own[here], (power * np.abs(g[other]) ** 2)[here])
         moved = seen.station == station
-        size = np.abs(towards[moved])
-        phase = np.where(size > 0, towards[moved] / np.where(size > 0, size, 1.0), g[moved])
-        g[moved] = phase * ((size + prior) / (weight[moved] + prior))
+        size, before = np.abs(towards[moved]), np.abs(g[moved])
+        phase = np.where(
+            size > 0, towards[moved] / np.where(size > 0, size, 1.0), g[moved] / before
+        )
+        held = "gain_amplitudes" in model.held
+        g[moved] = phase * (before if held else (size + prior) / (weight[moved] + prior))
     g *= np.exp(-1j * np.angle(g[seen.reference]))
     phases = np.angle(g)
     phases[np.unique(seen.reference)] = 0.0
-    return replace(params, gain_amplitudes=np.abs(g), gain_phases=phases)
+    amplitudes = params.gain_amplitudes if "gain_amplitudes" in model.held else np.abs(g)
+    return replace(params, gain_amplitudes=amplitudes, gain_phases=phases)
 
 
 def weight_step(stats: SignalStats, params: Any, model: Any) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count, require_positive
 from emlib.models.base import Degenerate, Diagnosis, Posteriors
-from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept, rest_of
+from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept, made_last
 from emlib.models.imaging.frames import Frames, Smoothed
 from emlib.models.imaging.measurement import (
     Measurements,
@@ -94,6 +94,15 @@ class RotatingVideoModel(ImagingModel):
         super().__post_init__()
         require_count("n_states", self.n_states)
         require_positive("length", self.length)
+        if self.gains and {"gain_amplitudes", "gain_phases"} & set(self.held) == {"gain_phases"}:
+            raise ValueError(
+                "held: gain_phases without gain_amplitudes: the gains of a video move together, or "
+                "their phases alone"
+            )
+
+    def e_step_size(self, n: int, d: int) -> float:
+        """A smoother over frames of some twenty visibilities: see ``Model.e_step_size``."""
+        return 5.0 * n * self.n_states**2
 
     @cached_property
     def basis(self) -> PolarBasis:
@@ -145,10 +154,7 @@ class RotatingVideoModel(ImagingModel):
         Degenerate
             If a covariance is numerically singular.
         """
-        key = rest_of(params)
-        if frames.last.get("key") != key:
-            frames.last.update(key=key, run=self._smoothed(params, frames))
-        run: Smoothed = frames.last["run"]
+        run: Smoothed = made_last(frames.last, params, lambda: self._smoothed(params, frames))
         return run
 
     def _smoothed(self, params: RotatingVideoParams, frames: Frames) -> Smoothed:

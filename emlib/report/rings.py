@@ -6,13 +6,14 @@ An image is recomputed from the parameters that the study keeps, and measured by
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from emlib.inference.ring import fit_ring
+from emlib.errors import InvalidData
+from emlib.inference.ring import Ring, fit_ring
 from emlib.report.load import Results
 from emlib.report.pictures import kept_fits, params_of
 from emlib.report.schemas import TABLES
@@ -29,7 +30,7 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
     """One row a cell of a still image and replicate, and one a dataset of its true image.
 
     `chosen` marks the init with the highest objective on a replicate's data: the loglik's choice.
-    Images without positive flux have no ring and no row.
+    Images without positive flux have no ring: NaN.
     """
     fits = results.fits.iloc[replicates["best"].to_numpy()].set_index("fit_id")
     rows: list[dict[str, Any]] = []
@@ -54,7 +55,10 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
 
 def _measured(case: Case, final: Any) -> dict[str, float]:
     image = case.model.image(params_of(case, final), case.data)[0]
-    return asdict(fit_ring(image, case.model.field_of_view))
+    try:
+        return asdict(fit_ring(image, case.model.field_of_view))
+    except InvalidData:
+        return {field.name: np.nan for field in fields(Ring)}
 
 
 def _true(case: Case, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -83,7 +87,10 @@ def ring_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _cell(values: np.ndarray, column: str) -> str:
-    """Mean and standard error; of angles, around their mean direction."""
+    """Mean and standard error of images with a ring; of angles, around their mean direction."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return "none"
     if column == "orientation":
         middle = np.degrees(np.angle(np.exp(1j * np.radians(values)).mean())) % 360.0
         values = middle + (values - middle + 180.0) % 360.0 - 180.0

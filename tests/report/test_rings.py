@@ -50,6 +50,14 @@ def test_angles_are_averaged_around_the_circle():
     assert row["values"][3] == "358.0 ± 8.0"
 
 
+def test_images_without_a_ring_are_counted_and_not_averaged():
+    table = rings(("disk", 0, True, 40.0, 90.0), ("disk", 1, True, float("nan"), float("nan")))
+    (row,) = ring_rows(table)
+    assert (row["replicates"], row["values"][0], row["values"][3]) == (2, "40.0", "90.0")
+    (row,) = ring_rows(table[1:])
+    assert (row["values"][0], row["values"][3]) == ("none", "none")
+
+
 def test_a_study_of_tables_has_no_rings(small):
     from emlib.report.load import load_results
 

@@ -117,7 +117,8 @@ def thinned(path: Path) -> dict[str, Any]:
     At high rates the two starts of a search may both collapse, which is no fault of the study.
     """
     config = {**read_yaml(path, path.name)[0], **FEW}
-    pairs = list(dict.fromkeys((c.model, c.dataset) for c in entries(checked_study(path))))
+    whole = checked_study(path)
+    pairs = list(dict.fromkeys((c.model, c.dataset) for c in entries(whole)))
     kept = {
         dataset
         for model in config["models"]
@@ -128,11 +129,16 @@ def thinned(path: Path) -> dict[str, Any]:
         spec |= SMALL.get(spec.get("generator"), {})
     for spec in config["models"].values():
         spec |= SMALL_MODELS.get(spec["family"], {})
+    gone: set[str] = set()
     for line in config.get("missingness", []):
         if isinstance(line.get("rate"), list):
-            line["rate"] = line["rate"][0]
+            line["rate"], *others = line["rate"]
+            gone |= {f"{line['mechanism']}-{rate:g}" for rate in others}
+    assert gone <= set(whole["missingness"])
     excluded = []
     for line in config.get("exclude", []):
+        if line.get("missingness") in gone:
+            continue
         datasets = line.get("dataset", [])
         left = [d for d in ([datasets] if isinstance(datasets, str) else datasets) if d in kept]
         if left or "dataset" not in line:

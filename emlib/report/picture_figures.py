@@ -92,6 +92,8 @@ def _written(figure: Any, stem: Path) -> str:
         shown = False
     else:
         shown = True
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # or each file would have the layout computed twice again
     text, pdf = io.StringIO(), io.BytesIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Producer": None})
@@ -194,6 +196,9 @@ def _show(panel: Any, image: Any, view: float, top: float, title: str) -> Any:
         interpolation="nearest",
     )  # fmt: skip
     panel.set_title(title, fontsize=6)
+    ticks = half * np.array([-0.5, 0.0, 0.5])
+    panel.set_xticks(ticks)
+    panel.set_yticks(ticks)
     panel.tick_params(labelsize=5, length=2)
     return handle
 
@@ -216,11 +221,17 @@ def _strips(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
         lines += [(names[init], one, top) for init, one in videos.items()]
     if not lines:
         return None
-    figure, axes = _new(len(lines), STRIP, 1.2, 1.2)
+    columns = min(STRIP, max(len(one.frames) for _, one, _ in lines))
+    figure, axes = _new(len(lines), columns, 1.2, 1.2)
     for line, (name, one, top) in zip(axes, lines, strict=True):
-        picked = np.linspace(0, len(one.frames) - 1, STRIP).round().astype(int)
-        for panel, t in zip(line, picked.tolist(), strict=True):
+        number = min(columns, len(one.frames))
+        picked = np.linspace(0, len(one.frames) - 1, number).round().astype(int)
+        for panel, t in zip(line, picked.tolist(), strict=False):
             _show(panel, _density(one)[t], one.field_of_view, top, f"frame {t + 1}")
+        for panel in line[1:number]:
+            panel.tick_params(labelleft=False)
+        for panel in line[number:]:
+            panel.axis("off")
         line[0].set_ylabel(name, fontsize=6)
     figure.supxlabel("relative right ascension (east to the left), microarcseconds")
     return figure

@@ -106,12 +106,14 @@ def merge(results: Path, others: Sequence[Path]) -> Merged:
             raise EmlibError(f"{other}: no results to merge here ({other}/store is missing)")
         if own.root.exists() and own.root.samefile(other / "store"):
             raise EmlibError(f"{other}: is {results} itself")
-    with alone(own.root), Writer(own, lock=False) as writer:
-        for other in others:
-            with _readable(Store(other / "store")) as store:
-                for data_id in store.shards():
-                    _merge_shard(own, writer, store, data_id, merged)
-    _write_down(results / CONFLICTS, merged.conflicts)
+    try:
+        with alone(own.root), Writer(own, lock=False) as writer:
+            for other in others:
+                with _readable(Store(other / "store")) as store:
+                    for data_id in store.shards():
+                        _merge_shard(own, writer, store, data_id, merged)
+    finally:
+        _write_down(results / CONFLICTS, merged.conflicts)
     return merged
 
 

@@ -109,6 +109,21 @@ def test_a_contradiction_is_shown_and_kept_and_the_own_row_stays(
     }
 
 
+def test_a_store_that_contradicts_itself_ends_the_merge_and_what_was_found_is_written_down(
+    folders: tuple[Path, Path],
+) -> None:
+    here, there = folders
+    put(here, a=fit(1.0))
+    put(there, a=fit(1.5))
+    for loglik in (2.0, 3.0):
+        put(there, "cd" * 16, c=fit(loglik))
+    ran = CliRunner().invoke(main, ["merge", str(there), "--results", str(here)])
+    assert ran.exit_code == 1
+    assert str(there / "store" / "cd" / ("cd" * 16)) in ran.output
+    (line,) = (here / CONFLICTS).read_text().splitlines()
+    assert json.loads(line)["identity"] == "a"
+
+
 def test_of_three_folders_that_disagree_the_first_wins(tmp_path: Path) -> None:
     put(tmp_path / "x", a=fit(1.0))
     put(tmp_path / "y", a=fit(2.0))

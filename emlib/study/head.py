@@ -136,7 +136,7 @@ class Head:
     # --- a real run: begin, fail ---
 
     def begin(self) -> None:
-        """Take the study's lock and write its plan.
+        """Take the study's lock and write its plan; what an earlier plan came to is not complete.
 
         Raises
         ------
@@ -147,12 +147,19 @@ class Head:
         with suppress(FileNotFoundError):
             self._events_before = self.paths.events.stat().st_size
         try:
+            if self._report_of_last_plan() != self.jobs["report"]:
+                self.paths.complete.unlink(missing_ok=True)
             write_json(self.paths.study, self._prepared["study"])
             write_json(self.paths.blocks, self._prepared["blocks"])
             write_bytes(self.paths.plan, base64.b64decode(self._prepared["plan"]))
             write_json(self.paths.jobs, self.jobs)
         except OSError as error:
             raise EmlibError(f"{self.paths.root}: cannot be written to ({error})") from None
+
+    def _report_of_last_plan(self) -> str:
+        with suppress(FileNotFoundError, ValueError, KeyError):
+            return str(read_json(self.paths.jobs)["report"])
+        return ""
 
     def _take_lock(self) -> None:
         """Hold the study's lock until this process ends."""

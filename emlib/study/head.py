@@ -36,6 +36,10 @@ WILDCARDS = {
 }
 
 DEFAULT_CONFIG = "config.yaml"
+LOOKING = frozenset(
+    ("--summary", "-S", "--detailed-summary", "-D", "--lint", "--touch", "-t", "--list-changes")
+)
+"""Flags of Snakemake with which nothing runs, beside ``--dry-run``: nothing is deleted either."""
 FULL_BYTES = 1 << 20
 PIN_THREADS = " ".join(f"export {name}={{threads}};" for name in THREAD_VARIABLES) + " "
 """Opens a job's shell command: BLAS and compiled loops get the job's threads and no more."""
@@ -64,8 +68,14 @@ class Head:
         self._events_before = 0
         self._prepared: dict[str, Any] = {}
         if workflow.is_main_process:
+            if "--no-hooks" in sys.argv:
+                raise EmlibError(
+                    "--no-hooks is not allowed: before its first job, a run takes the study's lock "
+                    "and writes the plan that the jobs read"
+                )
             self._prepared = _prepare(_one_config(workflow), _overrides(workflow))
-            self._drop_what_is_made_again(dry=workflow.output_settings.dryrun)
+            dry = workflow.output_settings.dryrun or not LOOKING.isdisjoint(sys.argv)
+            self._drop_what_is_made_again(dry)
         else:
             become_own_job()
 

@@ -22,6 +22,9 @@ NAMES = {
     "dynamic_nrmse": "error of what moves",
     "spot_angle_error": "error of the spot's angle",
 }
+"""Measures of estimation as errors: what is correlated with the loss."""
+ESTIMATES = NAMES | {"ari": "ARI", "ncc": "image correlation (NCC)"}
+"""Measures of estimation as they are: of these two, 1 is the best."""
 VARIANTS = {
     "tolerance": "hit tolerance {} nats",
     "spurious": "spurious optima included",
@@ -105,8 +108,14 @@ def _loss_flags(row: Any) -> list[str]:
     return flags
 
 
+def estimated(estimation: pd.DataFrame) -> list[str]:
+    """Measures that some replicate of the study has."""
+    return [name for name in ESTIMATES if (estimation[f"{name}_replicates"] > 0).any()]
+
+
 def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
     """Estimation at the best start: mean and standard error over replicates."""
+    measures = estimated(tables["estimation"])
     cells = ordered(tables["cells"], look).merge(tables["estimation"], on="cell_id", how="left")
     cells = cells[cells["fits"] > 0]
     groups = []
@@ -117,7 +126,7 @@ def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[
                 {
                     "init": row.init,
                     "oracle": bool(row.oracle),
-                    "values": [_estimate(row, measure) for measure in NAMES],
+                    "values": [_estimate(row, measure) for measure in measures],
                 }
                 for row in rows_of(part)
             ]
@@ -133,7 +142,13 @@ def _estimate(row: Any, measure: str) -> dict[str, str]:
     return {"text": text, "flag": f"{lacking} failed" if counted and lacking else ""}
 
 
-def correlation_rows(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, str]]:
+def correlated(correlations: pd.DataFrame) -> list[str]:
+    """Measures that some setting has a correlation of."""
+    found = set(correlations["measure"])
+    return [name for name in NAMES if name in found]
+
+
+def correlation_rows(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
     """Rank correlation of loss and estimation error, one row a setting."""
     table = tables["correlations"]
     if not len(table):
@@ -144,8 +159,9 @@ def correlation_rows(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[s
         mine = table[(table[SETTING] == [getattr(setting, a) for a in SETTING]).all(axis=1)]
         found = mine.set_index("measure")
         if len(found):
-            texts = {name: _correlation(found, name) for name in NAMES}
-            rows.append({"panel": setting.panel, "missingness": setting.missingness} | texts)
+            values = [_correlation(found, name) for name in correlated(table)]
+            where = {"panel": setting.panel, "missingness": setting.missingness}
+            rows.append({**where, "values": values})
     return rows
 
 

@@ -5,6 +5,7 @@ import base64
 import numpy as np
 import pytest
 
+from emlib.report.build import build_report
 from emlib.report.load import load_results
 from emlib.report.picture_figures import FIGURES, draw_pictures
 from emlib.report.pictures import read_pictures
@@ -15,6 +16,7 @@ from emlib.study.grid import load_study, planned_blocks
 from emlib.study.paths import StudyPaths
 from emlib.study.prepare import prepare
 from emlib.study.supervisor import run_block
+from tests.report.test_report import Widths
 from tests.study.small_study import planned_study
 
 SHARED = {"pixels": 8, "hours": [2.0, 3.0]}
@@ -70,6 +72,15 @@ def test_the_report_has_every_cell_beside_its_truth_and_every_figure(study: Stud
     look = Look.of(load_study(study.root), tables["cells"])
     drawn = draw_pictures(found, tables["cells"], look, study.figures)
     assert [name for name, svg in drawn.items() if "<svg" in svg] == list(FIGURES)
+
+
+@pytest.mark.usefixtures("plain")
+def test_measures_of_images_have_headings_and_values(study: StudyPaths) -> None:
+    text = build_report(study.root).read_text()
+    assert all(len(set(widths)) == 1 for widths in Widths(text).tables)
+    for words in ("image error (NRMSE)", "image correlation (NCC)", "error of the spot"):
+        assert text.count(f'<th scope="col">{words}') >= 1, words
+    assert '<th scope="col">ARI' not in text
 
 
 def test_a_damaged_data_file_costs_its_pictures_and_no_report(study: StudyPaths) -> None:

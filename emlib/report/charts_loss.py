@@ -38,6 +38,11 @@ class LossAxis:
             np.nan_to_num(losses.to_numpy(float), posinf=self.edge), self.floor, self.edge
         )
 
+    @property
+    def labels(self) -> list[str]:
+        """Of the ticks, as in ``axis``, for a figure that Vega does not draw."""
+        return [f"≤{self.floor:g}", *(f"{tick:g}" for tick in self.ticks[1:-1]), "∞"]
+
     def scale(self) -> alt.Scale:
         return alt.Scale(type="log", domain=[self.floor, self.edge], nice=False, clamp=True)
 

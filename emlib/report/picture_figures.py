@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from emlib.report.charts_loss import LossAxis
 from emlib.report.load import rows_of
 from emlib.report.pictures import Picture, Pictures
 from emlib.report.theme import Look, panel_names
@@ -23,8 +24,6 @@ STRIP = 6
 """Frames of a video that stand beside one another."""
 INCHES = 1.5
 GIGA = 1e9
-LEAST_LOSS = 1e-3
-"""Nats: smaller losses are drawn here, on a logarithmic axis."""
 
 
 def draw_pictures(
@@ -286,11 +285,12 @@ def _degrees(one: Picture) -> Any:
 
 def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     """Error of the image against the loss of every fit, one panel a setting."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import MaxNLocator
 
     quality = pictures.quality[np.isfinite(pictures.quality["nrmse"])]
     if quality.empty:
         return None
+    axis = LossAxis(quality["loss"], look.tolerance)
     named = cells[["cell_id", "dataset", "model", "missingness", "init"]].merge(quality)
     groups = list(named.groupby(["dataset", "model", "missingness"], sort=False))
     columns = min(len(groups), 4)
@@ -302,16 +302,16 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
         shown = list(group.groupby("init", sort=False))
         for (init, rows), size in zip(shown, _sizes(len(shown)), strict=True):
             panel.plot(
-                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".", markersize=size,
-                color=look.colour(str(init)), label=str(init),
+                axis.place(rows["loss"]), rows["nrmse"], ".", markersize=size,
+                color=look.colour(str(init)), label=str(init), clip_on=False,
             )  # fmt: skip
         if not explained.issuperset(group["init"]):
             panel.legend(fontsize=5)
             explained |= set(group["init"])
         panel.set_xscale("log")
-        panel.set_xlim(0.5 * LEAST_LOSS, 2.0 * max(group["loss"].max(), 50.0 * LEAST_LOSS))
-        panel.xaxis.set_major_locator(LogLocator(numticks=4))
-        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_xlim(axis.floor, axis.edge)
+        panel.set_xticks(axis.ticks, axis.labels)
+        panel.set_xticks([], minor=True)
         panel.yaxis.set_major_locator(MaxNLocator(4))
         panel.set_title("\n".join([str(key[0]), f"{key[1]}, {key[2]}"]), fontsize=7)
         panel.tick_params(labelsize=6)

@@ -1,14 +1,16 @@
 """Images of a real, tiny study: what the report keeps of them, and draws."""
 
 import base64
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emlib.report.build import build_report
 from emlib.report.load import load_results
 from emlib.report.picture_figures import FIGURES, draw_pictures
-from emlib.report.pictures import read_pictures
+from emlib.report.pictures import Pictures, read_pictures
 from emlib.report.tables import build_tables
 from emlib.report.theme import Look
 from emlib.study.atomic import write_bytes
@@ -81,6 +83,17 @@ def test_measures_of_images_have_headings_and_values(study: StudyPaths) -> None:
     for words in ("image error (NRMSE)", "image correlation (NCC)", "error of the spot"):
         assert text.count(f'<th scope="col">{words}') >= 1, words
     assert '<th scope="col">ARI' not in text
+
+
+@pytest.mark.parametrize("loss", [[0.0, np.inf], [np.inf, np.inf]])
+def test_infinite_losses_stand_at_the_far_edge(tmp_path: Path, loss: list[float]) -> None:
+    cells = pd.DataFrame(
+        {"cell_id": ["c"], "dataset": "sky", "missingness": "none", "model": "image", "init": "a"}
+    ).assign(algorithm="em")
+    quality = pd.DataFrame({"cell_id": "c", "loss": loss, "nrmse": [0.2, 0.5]})
+    look = Look(["a"], set(), ["sky"], ["none"], "a", 1e-3)
+    drawn = draw_pictures(Pictures({}, {}, {}, quality), cells, look, tmp_path)
+    assert "∞" in drawn["quality"]
 
 
 def test_a_damaged_data_file_costs_its_pictures_and_no_report(study: StudyPaths) -> None:

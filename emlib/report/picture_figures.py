@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -135,13 +135,28 @@ def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
 # --- images ---
 
 
-def _panels(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[tuple[Any, ...]]:
-    """dataset, model, algorithm, missingness, {init: picture} of each row of panels."""
+class Row(NamedTuple):
+    """A row of panels: one setting, its inits beside one another."""
+
+    dataset: str
+    name: str
+    """Of the dataset, with model and algorithm where they vary, and its missingness."""
+    shown: dict[str, Picture]
+    """By init."""
+
+
+def _rows(pictures: Pictures, cells: pd.DataFrame, look: Look, videos: bool = False) -> list[Row]:
+    """Settings that have images; or those that have videos, and these alone."""
+    cells = cells.assign(panel=panel_names(cells))
     drawn = cells[cells["cell_id"].isin(list(pictures.cells))]
     rows = []
-    for key, group in drawn.groupby(["dataset", "model", "algorithm", "missingness"], sort=False):
+    for (panel, missingness), group in drawn.groupby(["panel", "missingness"], sort=False):
         by_init = {row.init: pictures.cells[str(row.cell_id)] for row in rows_of(group)}
-        rows.append((*key, {init: by_init[init] for init in look.inits if init in by_init}))
+        shown = {init: by_init[init] for init in look.inits if init in by_init}
+        if videos:
+            shown = {init: one for init, one in shown.items() if len(one.frames) > 1}
+        if shown:
+            rows.append(Row(str(group["dataset"].iat[0]), f"{panel} · {missingness}", shown))
     return rows
 
 
@@ -150,13 +165,13 @@ def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any
 
     Videos show the mean over their frames.
     """
-    rows = _panels(pictures, cells, look)
+    rows = _rows(pictures, cells, look)
     if not rows:
         return None
-    most = max(len(row[-1]) for row in rows)
+    most = max(len(row.shown) for row in rows)
     first = what == "frames" and bool(pictures.truths)
     figure, axes = _new(len(rows), most + first)
-    for line, (dataset, model, _, missingness, shown) in zip(axes, rows, strict=True):
+    for line, (dataset, name, shown) in zip(axes, rows, strict=True):
         images = {init: getattr(one, what).mean(axis=0) for init, one in shown.items()}
         panels = dict(zip(shown, line[first:], strict=False))
         for panel in line[first + len(shown) :]:
@@ -169,16 +184,17 @@ def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any
         if first:
             truth = pictures.truths.get(dataset)
             if truth is None:
-                line[0].axis("off")
+                _blank(line[0], "truth not known")
             else:
                 sky = truth.frames.mean(axis=0)
                 sky = sky / (truth.field_of_view / len(sky)) ** 2
                 top = max(top, sky.max())
-                _show(line[0], sky, truth.field_of_view, top, f"truth\n{dataset}")
+                _show(line[0], sky, truth.field_of_view, top, "truth")
         handle = None
         for init, panel in panels.items():
             view = shown[init].field_of_view
-            handle = _show(panel, per_area[init], view, top, f"{init}\n{model}, {missingness}")
+            handle = _show(panel, per_area[init], view, top, init)
+        _name(line[0], name)
         bar = figure.colorbar(handle, ax=line.tolist(), shrink=0.8, pad=0.01)
         bar.ax.tick_params(labelsize=6)
         bar.ax.yaxis.get_offset_text().set_fontsize(6)
@@ -186,6 +202,19 @@ def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any
     figure.supxlabel("relative right ascension (east to the left), microarcseconds")
     figure.supylabel("relative declination, microarcseconds")
     return figure
+
+
+def _name(panel: Any, name: str) -> None:
+    """The name of a row, beside its first panel."""
+    panel.set_ylabel(name.replace(" · ", "\n"), fontsize=7)
+
+
+def _blank(panel: Any, text: str) -> None:
+    """A panel without an image; unlike one without axes it can bear its row's name."""
+    panel.text(0.5, 0.5, text, ha="center", fontsize=6, color="#666666", transform=panel.transAxes)
+    panel.set_frame_on(False)
+    panel.set_xticks([])
+    panel.set_yticks([])
 
 
 def _show(panel: Any, image: Any, view: float, top: float, title: str) -> Any:
@@ -208,16 +237,14 @@ def _show(panel: Any, image: Any, view: float, top: float, title: str) -> Any:
 def _strips(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     """Some frames of the truth and of every init's video, a line each."""
     lines: list[tuple[str, Picture, float]] = []
-    for dataset, model, _, missingness, shown in _panels(pictures, cells, look):
-        videos = {init: one for init, one in shown.items() if len(one.frames) > 1}
-        if not videos:
-            continue
+    begun = ""
+    for dataset, name, videos in _rows(pictures, cells, look, videos=True):
         truth = pictures.truths.get(dataset)
         top = max(_density(one).max() for one in [*videos.values(), *([truth] if truth else [])])
-        if truth and all(f"truth, {dataset}" != name for name, _, _ in lines):
-            lines.append((f"truth, {dataset}", truth, top))
-        names = {init: f"{init}\n{model}\n{missingness}" for init in videos}
-        lines += [(names[init], one, top) for init, one in videos.items()]
+        if truth and dataset != begun:
+            lines.append((f"truth · {dataset}", truth, top))
+        begun = dataset
+        lines += [(f"{init} · {name}", one, top) for init, one in videos.items()]
     if not lines:
         return None
     columns = min(STRIP, max(len(one.frames) for _, one, _ in lines))
@@ -231,7 +258,7 @@ def _strips(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
             panel.tick_params(labelleft=False)
         for panel in line[number:]:
             panel.axis("off")
-        line[0].set_ylabel(name, fontsize=6)
+        _name(line[0], name)
     figure.supxlabel("relative right ascension (east to the left), microarcseconds")
     return figure
 
@@ -243,15 +270,11 @@ def _density(one: Picture) -> Any:
 
 def _angles(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     """Angle of the moving flux against the frame."""
-    rows = [
-        (dataset, model, missingness, {i: p for i, p in shown.items() if len(p.frames) > 1})
-        for dataset, model, _, missingness, shown in _panels(pictures, cells, look)
-    ]
-    rows = [row for row in rows if row[-1]]
+    rows = _rows(pictures, cells, look, videos=True)
     if not rows:
         return None
     figure, axes = _new(1, len(rows), 2.6, 2.2)
-    for panel, (dataset, model, missingness, shown) in zip(axes[0], rows, strict=True):
+    for panel, (dataset, name, shown) in zip(axes[0], rows, strict=True):
         truth = pictures.truths.get(dataset)
         if truth is not None and len(truth.frames) > 1:
             angles, frame = _degrees(truth), np.arange(1.0, len(truth.frames) + 1.0)
@@ -265,7 +288,7 @@ def _angles(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
                 np.arange(1, len(one.frames) + 1), _degrees(one), ".",
                 markersize=size, color=look.colour(init), label=init,
             )  # fmt: skip
-        panel.set_title(f"{dataset}\n{model}, {missingness}", fontsize=7)
+        panel.set_title(name.replace(" · ", "\n"), fontsize=7)
         panel.set_yticks([-180, -90, 0, 90, 180])
         panel.legend(fontsize=5)
     figure.supxlabel("frame")
@@ -291,8 +314,9 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     if quality.empty:
         return None
     axis = LossAxis(quality["loss"], look.tolerance)
-    named = cells[["cell_id", "dataset", "model", "missingness", "init"]].merge(quality)
-    groups = list(named.groupby(["dataset", "model", "missingness"], sort=False))
+    cells = cells.assign(panel=panel_names(cells))
+    named = cells[["cell_id", "panel", "missingness", "init"]].merge(quality)
+    groups = list(named.groupby(["panel", "missingness"], sort=False))
     columns = min(len(groups), 4)
     figure, axes = _new(-(-len(groups) // columns), columns, 2.0, 1.8)
     for panel in axes.ravel()[len(groups) :]:
@@ -313,7 +337,7 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
         panel.set_xticks(axis.ticks, axis.labels)
         panel.set_xticks([], minor=True)
         panel.yaxis.set_major_locator(MaxNLocator(4))
-        panel.set_title("\n".join([str(key[0]), f"{key[1]}, {key[2]}"]), fontsize=7)
+        panel.set_title("\n".join(map(str, key)), fontsize=7)
         panel.tick_params(labelsize=6)
     figure.supxlabel("loss, nats (what its loglik lacks of the reference)")
     figure.supylabel("error of the image (NRMSE)")
@@ -332,18 +356,15 @@ def animations(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[dict
         ``name``, ``frames`` (how many), and ``sprite``, the address of an inline PNG.
     """
     shown = []
-    for dataset, model, _, missingness, by_init in _panels(pictures, _in_order(cells, look), look):
-        videos = {init: one for init, one in by_init.items() if len(one.frames) > 1}
-        if not videos:
-            continue
+    for dataset, name, videos in _rows(pictures, _in_order(cells, look), look, videos=True):
         truth = pictures.truths.get(dataset)
         every = [*([("truth", truth)] if truth else []), *videos.items()]
         top = max(_density(one).max() for _, one in every)
         members = [
-            {"name": name, "frames": len(one.frames), "sprite": _sprite(_density(one) / top)}
-            for name, one in every
+            {"name": init, "frames": len(one.frames), "sprite": _sprite(_density(one) / top)}
+            for init, one in every
         ]
-        shown.append({"title": f"{dataset}: {model}, {missingness}", "members": members})
+        shown.append({"title": name, "members": members})
     return shown
 
 

@@ -1,6 +1,8 @@
 """Images of a real, tiny study: what the report keeps of them, and draws."""
 
 import base64
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,9 @@ import pytest
 from emlib.report.build import build_report
 from emlib.report.load import load_results
 from emlib.report.picture_figures import FIGURES, draw_pictures
-from emlib.report.pictures import Pictures, read_pictures
+from emlib.report.pictures import Picture, Pictures, read_pictures
 from emlib.report.tables import build_tables
-from emlib.report.theme import Look
+from emlib.report.theme import Look, panel_names
 from emlib.study.atomic import write_bytes
 from emlib.study.grid import load_study, planned_blocks
 from emlib.study.paths import StudyPaths
@@ -85,15 +87,49 @@ def test_measures_of_images_have_headings_and_values(study: StudyPaths) -> None:
     assert '<th scope="col">ARI' not in text
 
 
+def made_up(settings: list[tuple[str, str, str, float]]) -> tuple[Pictures, pd.DataFrame, Look]:
+    """Flat images of one init: dataset, algorithm, missingness, Jy in all; `sky` has a truth."""
+    names = ["dataset", "algorithm", "missingness", "flux"]
+    cells = pd.DataFrame(settings, columns=names).assign(model="image", init="a")
+    cells["cell_id"] = [f"c{k}" for k in range(len(cells))]
+    shown = {
+        f"c{k}": Picture(f"c{k}", *2 * [np.full((2, 4, 4), flux / 16)], 100.0)
+        for k, flux in enumerate(cells["flux"])
+    }
+    truth = Picture("sky", np.full((2, 8, 8), 1 / 64), np.zeros((0, 0, 0)), 100.0)
+    rows, columns = (list(dict.fromkeys(n)) for n in (panel_names(cells), cells["missingness"]))
+    look = Look(["a"], set(), rows, columns, "a", 1e-3)
+    quality = pd.DataFrame({"cell_id": [], "loss": [], "nrmse": []})
+    return Pictures(shown, {"sky": truth}, {}, quality), cells, look
+
+
+def texts(svg: str) -> list[str]:
+    """Texts of a figure, in the order of drawing."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def test_every_row_says_which_setting_it_is_of(tmp_path: Path) -> None:
+    settings = [
+        ("sky", "em", "none", 1.0),
+        ("sky", "em", "half", 1.0),
+        ("sky", "squarem", "none", 1.0),
+        ("real", "em", "none", 1.0),
+    ]
+    drawn = draw_pictures(*made_up(settings), tmp_path)
+    for name in ("images", "image_deviations", "video_frames"):
+        found = texts(drawn[name])
+        counts = {text: found.count(text) for text in ("sky", "real", "squarem", "half")}
+        above = name == "video_frames"  # the truth has a row of its own
+        assert counts == {"sky": 3 + above, "real": 1, "squarem": 1, "half": 1}, name
+    assert "truth not known" in texts(drawn["images"])
+
+
 @pytest.mark.parametrize("loss", [[0.0, np.inf], [np.inf, np.inf]])
 def test_infinite_losses_stand_at_the_far_edge(tmp_path: Path, loss: list[float]) -> None:
-    cells = pd.DataFrame(
-        {"cell_id": ["c"], "dataset": "sky", "missingness": "none", "model": "image", "init": "a"}
-    ).assign(algorithm="em")
-    quality = pd.DataFrame({"cell_id": "c", "loss": loss, "nrmse": [0.2, 0.5]})
-    look = Look(["a"], set(), ["sky"], ["none"], "a", 1e-3)
-    drawn = draw_pictures(Pictures({}, {}, {}, quality), cells, look, tmp_path)
-    assert "∞" in drawn["quality"]
+    pictures, cells, look = made_up([("sky", "em", "none", 1.0)])
+    quality = pd.DataFrame({"cell_id": "c0", "loss": loss, "nrmse": [0.2, 0.5]})
+    drawn = draw_pictures(replace(pictures, quality=quality), cells, look, tmp_path)
+    assert "∞" in texts(drawn["quality"])
 
 
 def test_a_damaged_data_file_costs_its_pictures_and_no_report(study: StudyPaths) -> None:

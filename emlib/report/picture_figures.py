@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,10 +48,11 @@ def draw_pictures(
         SVG text by name; empty where there is nothing to draw.
     """
     cells = _in_order(cells, look)
+    rows = _rows(pictures, cells, look)
     drawn = {
         "uv_coverage": _plane(pictures, cells),
-        "images": _grid(pictures, cells, look, "frames"),
-        "image_deviations": _grid(pictures, cells, look, "deviations"),
+        "images": _grid(rows, pictures.truths, _mean_frame),
+        "image_deviations": _grid(rows, {}, _mean_deviation),
         "video_frames": _strips(pictures, cells, look),
         "spot_angle": _angles(pictures, cells, look),
         "quality": _quality(pictures, cells, look),
@@ -160,42 +163,44 @@ def _rows(pictures: Pictures, cells: pd.DataFrame, look: Look, videos: bool = Fa
     return rows
 
 
-def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any:
-    """Truth first, then the inits; a row a setting, one scale of colours a row.
+def _tops(
+    rows: list[Row], truths: Mapping[str, Picture], picked: Callable[[Picture], Any]
+) -> dict[str, float]:
+    """Top of the scale of colours by dataset: the most of its truth and of all its images."""
+    tops: dict[str, float] = {}
+    for dataset, _, shown in rows:
+        known = [truths[dataset]] if dataset in truths else []
+        highest = max(picked(one).max() for one in [*shown.values(), *known])
+        tops[dataset] = max(tops.get(dataset, 0.0), float(highest))
+    return tops
 
-    Videos show the mean over their frames.
-    """
-    rows = _rows(pictures, cells, look)
+
+def _grid(rows: list[Row], truths: Mapping[str, Picture], picked: Callable[[Picture], Any]) -> Any:
+    """What is picked of each picture: the truth's first, then the inits'; a row a setting."""
     if not rows:
         return None
-    most = max(len(row.shown) for row in rows)
-    first = what == "frames" and bool(pictures.truths)
+    first, most = bool(truths), max(len(row.shown) for row in rows)
+    tops = _tops(rows, truths, picked)
     figure, axes = _new(len(rows), most + first)
+    handles = {}
     for line, (dataset, name, shown) in zip(axes, rows, strict=True):
-        images = {init: getattr(one, what).mean(axis=0) for init, one in shown.items()}
         panels = dict(zip(shown, line[first:], strict=False))
         for panel in line[first + len(shown) :]:
             panel.axis("off")
-        per_area = {
-            init: image / (shown[init].field_of_view / len(image)) ** 2
-            for init, image in images.items()
-        }
-        top = max(image.max() for image in per_area.values())
-        if first:
-            truth = pictures.truths.get(dataset)
-            if truth is None:
-                _blank(line[0], "truth not known")
-            else:
-                sky = truth.frames.mean(axis=0)
-                sky = sky / (truth.field_of_view / len(sky)) ** 2
-                top = max(top, sky.max())
-                _show(line[0], sky, truth.field_of_view, top, "truth")
-        handle = None
+        top = tops[dataset]
+        if dataset in truths:
+            truth = truths[dataset]
+            _show(line[0], picked(truth), truth.field_of_view, top, "truth")
+        elif first:
+            _blank(line[0], "truth not known")
         for init, panel in panels.items():
-            view = shown[init].field_of_view
-            handle = _show(panel, per_area[init], view, top, init)
+            one = shown[init]
+            handles[dataset] = _show(panel, picked(one), one.field_of_view, top, init)
         _name(line[0], name)
-        bar = figure.colorbar(handle, ax=line.tolist(), shrink=0.8, pad=0.01)
+    for dataset, handle in handles.items():
+        mine = np.array([row.dataset == dataset for row in rows])
+        beside = axes[mine].ravel().tolist()
+        bar = figure.colorbar(handle, ax=beside, shrink=0.8, pad=0.01, aspect=18 * mine.sum())
         bar.ax.tick_params(labelsize=6)
         bar.ax.yaxis.get_offset_text().set_fontsize(6)
         bar.formatter.set_powerlimits((-2, 2))
@@ -237,14 +242,14 @@ def _show(panel: Any, image: Any, view: float, top: float, title: str) -> Any:
 def _strips(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     """Some frames of the truth and of every init's video, a line each."""
     lines: list[tuple[str, Picture, float]] = []
+    rows = _rows(pictures, cells, look, videos=True)
+    tops = _tops(rows, pictures.truths, _density)
     begun = ""
-    for dataset, name, videos in _rows(pictures, cells, look, videos=True):
-        truth = pictures.truths.get(dataset)
-        top = max(_density(one).max() for one in [*videos.values(), *([truth] if truth else [])])
-        if truth and dataset != begun:
-            lines.append((f"truth · {dataset}", truth, top))
+    for dataset, name, videos in rows:
+        if dataset in pictures.truths and dataset != begun:
+            lines.append((f"truth · {dataset}", pictures.truths[dataset], tops[dataset]))
         begun = dataset
-        lines += [(f"{init} · {name}", one, top) for init, one in videos.items()]
+        lines += [(f"{init} · {name}", one, tops[dataset]) for init, one in videos.items()]
     if not lines:
         return None
     columns = min(STRIP, max(len(one.frames) for _, one, _ in lines))
@@ -266,6 +271,14 @@ def _strips(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
 def _density(one: Picture) -> Any:
     """Frames as flux a square microarcsecond: pixels of truths are smaller."""
     return one.frames / (one.field_of_view / one.frames.shape[-1]) ** 2
+
+
+def _mean_frame(one: Picture) -> Any:
+    return _density(one).mean(axis=0)
+
+
+def _mean_deviation(one: Picture) -> Any:
+    return _density(replace(one, frames=one.deviations)).mean(axis=0)
 
 
 def _angles(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
@@ -327,13 +340,13 @@ def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
         for (init, rows), size in zip(shown, _sizes(len(shown)), strict=True):
             panel.plot(
                 axis.place(rows["loss"]), rows["nrmse"], ".", markersize=size,
-                color=look.colour(str(init)), label=str(init), clip_on=False,
+                color=look.colour(str(init)), label=str(init),
             )  # fmt: skip
         if not explained.issuperset(group["init"]):
             panel.legend(fontsize=5)
             explained |= set(group["init"])
         panel.set_xscale("log")
-        panel.set_xlim(axis.floor, axis.edge)
+        panel.set_xlim(axis.floor / 2, axis.edge * 2)
         panel.set_xticks(axis.ticks, axis.labels)
         panel.set_xticks([], minor=True)
         panel.yaxis.set_major_locator(MaxNLocator(4))
@@ -356,10 +369,11 @@ def animations(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[dict
         ``name``, ``frames`` (how many), and ``sprite``, the address of an inline PNG.
     """
     shown = []
-    for dataset, name, videos in _rows(pictures, _in_order(cells, look), look, videos=True):
-        truth = pictures.truths.get(dataset)
+    rows = _rows(pictures, _in_order(cells, look), look, videos=True)
+    tops = _tops(rows, pictures.truths, _density)
+    for dataset, name, videos in rows:
+        truth, top = pictures.truths.get(dataset), tops[dataset]
         every = [*([("truth", truth)] if truth else []), *videos.items()]
-        top = max(_density(one).max() for _, one in every)
         members = [
             {"name": init, "frames": len(one.frames), "sprite": _sprite(_density(one) / top)}
             for init, one in every

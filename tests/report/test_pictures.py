@@ -1,6 +1,7 @@
 """Images of a real, tiny study: what the report keeps of them, and draws."""
 
 import base64
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from emlib.report.build import build_report
 from emlib.report.load import load_results
@@ -122,6 +124,24 @@ def test_every_row_says_which_setting_it_is_of(tmp_path: Path) -> None:
         above = name == "video_frames"  # the truth has a row of its own
         assert counts == {"sky": 3 + above, "real": 1, "squarem": 1, "half": 1}, name
     assert "truth not known" in texts(drawn["images"])
+
+
+def brightness(svg: str) -> list[float]:
+    """Of the images of one colour in a figure, in order; 0 is black, 1 is white."""
+    inlined = re.findall(r"data:image/png;base64,([^\"]+)", svg)
+    images = [imread(io.BytesIO(base64.b64decode(text)))[..., :3] for text in inlined]
+    return [float(image[0, 0].mean()) for image in images if np.ptp(image, axis=(0, 1)).max() == 0]
+
+
+def test_images_of_a_dataset_are_on_one_scale_of_colours(tmp_path: Path) -> None:
+    settings = [("sky", "em", "none", 2.0), ("sky", "em", "half", 0.5), ("dim", "em", "none", 0.1)]
+    drawn = draw_pictures(*made_up(settings), tmp_path)
+    truth, most, again, least, other = brightness(drawn["images"])
+    assert 0 < least < truth == again < most == other == 1
+    most, least, other = brightness(drawn["image_deviations"])
+    assert 0 < least < most == other == 1
+    frames = brightness(drawn["video_frames"])
+    assert frames == 2 * [truth] + 2 * [1.0] + 2 * [least] + 2 * [1.0]
 
 
 @pytest.mark.parametrize("loss", [[0.0, np.inf], [np.inf, np.inf]])

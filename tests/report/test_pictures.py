@@ -75,6 +75,7 @@ def test_the_report_has_every_cell_beside_its_truth_and_every_figure(study: Stud
     dropped = np.concatenate([dropped for _, dropped in found.planes.values()])
     assert 0 < dropped.sum() < len(dropped)
     assert list(tables["rings"]["init"]) == ["power_law", "(truth)"]
+    assert [len(name) > 0 for name in tables["rings"]["data_id"]] == [True, False]
     look = Look.of(load_study(study.root), tables["cells"])
     drawn = draw_pictures(found, tables["cells"], look, study.figures)
     assert [name for name, svg in drawn.items() if "<svg" in svg] == list(FIGURES)

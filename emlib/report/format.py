@@ -55,10 +55,10 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    """``41.9 (38.2–46.0)``."""
+    """``41.9 (38.2–46.0)``; without the interval where it has no width."""
     if math.isnan(value):
         return NOTHING
-    if math.isnan(low):
+    if math.isnan(low) or (low == value == high):
         return number(value, digits)
     return f"{number(value, digits)} ({number(low, digits)}–{number(high, digits)})"
 

@@ -9,6 +9,7 @@ import pandas as pd
 from emlib.report import format as fmt
 from emlib.report.cells import FLAGS, STATUSES
 from emlib.report.contrasts import PRIMARY
+from emlib.report.estimation import intervals
 from emlib.report.load import SETTING, rows_of
 from emlib.report.theme import Look, panel_names
 
@@ -114,9 +115,12 @@ def estimated(estimation: pd.DataFrame) -> list[str]:
 
 
 def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
-    """Estimation at the best start: mean and standard error over replicates."""
-    measures = estimated(tables["estimation"])
-    cells = ordered(tables["cells"], look).merge(tables["estimation"], on="cell_id", how="left")
+    """Estimation at the best start: mean and interval over replicates."""
+    table = tables["estimation"]
+    measures = estimated(table)
+    for measure in measures:
+        table = table.assign(**dict(zip(_ends(measure), intervals(table, measure), strict=True)))
+    cells = ordered(tables["cells"], look).merge(table, on="cell_id", how="left")
     cells = cells[cells["fits"] > 0]
     groups = []
     for panel, rows in cells.groupby("panel", sort=False):
@@ -135,9 +139,13 @@ def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[
     return groups
 
 
+def _ends(measure: str) -> tuple[str, str]:
+    return f"{measure}_low", f"{measure}_high"
+
+
 def _estimate(row: Any, measure: str) -> dict[str, str]:
     counted = int(getattr(row, f"{measure}_replicates"))
-    text = fmt.with_error(getattr(row, measure), getattr(row, f"{measure}_se"))
+    text = fmt.interval(*(getattr(row, name) for name in (measure, *_ends(measure))))
     lacking = row.replicates - counted
     return {"text": text, "flag": f"{lacking} failed" if counted and lacking else ""}
 

@@ -15,11 +15,11 @@ from emlib.report.budgets import BUDGETS
 from emlib.report.cells import STATUSES, budget_of, is_generated
 from emlib.report.headline import headline
 from emlib.report.load import rows_of
-from emlib.report.picture_figures import animations
 from emlib.report.pictures import Pictures
 from emlib.report.provenance import provenance, study_text
 from emlib.report.rings import ring_rows
 from emlib.report.theme import Look
+from emlib.report.video_figures import animations
 from emlib.study.paths import BLOCK_KINDS
 
 Tables = dict[str, pd.DataFrame]

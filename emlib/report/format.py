@@ -70,7 +70,9 @@ def with_error(value: float, error: float, digits: int = 3) -> str:
     if math.isnan(error):
         return number(value, digits)
     places = 0 if error == 0 else max(0, min(6, 1 - math.floor(math.log10(error))))
-    return f"{value:.{places}f} ± {error:.{places}f}" if error else f"{number(value)} ± 0"
+    if not error:
+        return f"{number(value)} ± 0"
+    return f"{value:.{places}f} ± {error:.{places}f}".replace("-", "−")
 
 
 def seconds(value: float) -> str:

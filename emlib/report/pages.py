@@ -98,7 +98,6 @@ def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
         "real": [n for n, spec in study["datasets"].items() if not is_generated(spec)],
         "conditional": sorted(set(cells.loc[cells["conditional"], "dataset"])),
         "results": views.result_groups(tables, look),
-        "estimates": [views.ESTIMATES[n] for n in views.estimated(tables["estimation"])],
         "estimation": views.estimation_groups(tables, look),
         "errors": [views.NAMES[n] for n in views.correlated(tables["correlations"])],
         "correlations": views.correlation_rows(tables, look),

@@ -99,7 +99,7 @@ def show(panel: Any, image: Any, view: float, top: float, title: str) -> Any:
 
 def write_name(panel: Any, name: str) -> None:
     """The name of a row, beside its first panel."""
-    panel.set_ylabel(name.replace(" · ", "\n"), fontsize=7)
+    panel.set_ylabel(name.replace(" · ", "\n"), fontsize=6)
 
 
 def blank(panel: Any, text: str) -> None:

@@ -102,4 +102,5 @@ def _cell(values: np.ndarray, column: str, one_data_set: bool) -> str:
     mean, error, count = mean_and_error(values)
     digits = 2 if column in ("asymmetry", "central_brightness") else 1
     alone = count < 2 or one_data_set
-    return f"{mean:.{digits}f}" if alone else f"{mean:.{digits}f} ± {error:.{digits}f}"
+    text = f"{mean:.{digits}f}" if alone else f"{mean:.{digits}f} ± {error:.{digits}f}"
+    return text.replace("-", "−")

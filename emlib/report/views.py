@@ -24,8 +24,12 @@ NAMES = {
     "spot_angle_error": "error of the spot's angle",
 }
 """Measures of estimation as errors: what is correlated with the loss."""
-ESTIMATES = NAMES | {"ari": "ARI", "ncc": "image correlation (NCC)"}
-"""Measures of estimation as they are: of these two, 1 is the best."""
+ESTIMATES = NAMES | {
+    "ari": "ARI",
+    "ncc": "image correlation (NCC)",
+    "spot_angle_error": "error of the spot's angle, degrees",
+}
+"""Measures of estimation as they are: of ARI and correlation, 1 is the best."""
 VARIANTS = {
     "tolerance": "hit tolerance {} nats",
     "spurious": "spurious optima included",
@@ -109,21 +113,21 @@ def _loss_flags(row: Any) -> list[str]:
     return flags
 
 
-def estimated(estimation: pd.DataFrame) -> list[str]:
-    """Measures that some replicate of the study has."""
-    return [name for name in ESTIMATES if (estimation[f"{name}_replicates"] > 0).any()]
-
-
 def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
-    """Estimation at the best start: mean and interval over replicates."""
+    """Estimation at the best start: mean and interval over replicates.
+
+    One table a dataset (and model), of the measures that some replicate of it has.
+    """
     table = tables["estimation"]
-    measures = estimated(table)
-    for measure in measures:
+    for measure in ESTIMATES:
         table = table.assign(**dict(zip(_ends(measure), intervals(table, measure), strict=True)))
     cells = ordered(tables["cells"], look).merge(table, on="cell_id", how="left")
     cells = cells[cells["fits"] > 0]
     groups = []
     for panel, rows in cells.groupby("panel", sort=False):
+        measures = [name for name in ESTIMATES if (rows[f"{name}_replicates"] > 0).any()]
+        if not measures:
+            continue
         parts = []
         for name, part in rows.groupby("missingness", sort=False):
             lines = [
@@ -135,7 +139,8 @@ def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[
                 for row in rows_of(part)
             ]
             parts.append({"missingness": name, "rows": lines})
-        groups.append({"panel": panel, "parts": parts})
+        names = [ESTIMATES[measure] for measure in measures]
+        groups.append({"panel": panel, "measures": names, "parts": parts})
     return groups
 
 

@@ -105,7 +105,7 @@ def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
         "optima_groups": views_optima.detail_groups(tables, look),
         "optima_inits": look.inits,
         "uncertain": views_optima.uncertain(tables),
-        "rings": ring_rows(tables["rings"]),
+        "rings": ring_rows(views.by_setting(tables["rings"], cells, look)),
         "costs": views_optima.cost_groups(tables, look),
         "budget_columns": [fmt.given(budget) for budget in BUDGETS],
         "status_columns": status_columns,

@@ -50,6 +50,12 @@ def ordered(cells: pd.DataFrame, look: Look) -> pd.DataFrame:
     return cells.loc[places.sort_values(["panel", "missingness", "init"], kind="stable").index]
 
 
+def by_setting(table: pd.DataFrame, cells: pd.DataFrame, look: Look) -> pd.DataFrame:
+    """Rows of a table in the report's order of datasets, models and missingness."""
+    columns = [name for name in SETTING if name in table]
+    return ordered(cells, look)[columns].drop_duplicates().merge(table, on=columns)
+
+
 def result_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
     """One table a dataset (and model), one part a missingness, one row an init."""
     cells = ordered(tables["cells"], look)

@@ -4,6 +4,8 @@ import pandas as pd
 
 from emlib.report.rings import ring_rows, ring_table
 from emlib.report.schemas import TABLES
+from emlib.report.theme import Look
+from emlib.report.views import by_setting
 
 NUMBERS = {
     "diameter": 42.0,
@@ -41,6 +43,16 @@ def test_only_chosen_images_count_and_the_truth_stands_above_them():
     assert (truth["what"], truth["values"][0]) == ("truth", "42.0")
     assert (chosen["replicates"], chosen["values"][0]) == ("2", "41.0 ± 1.0")
     assert chosen["inits"] == "disk 2"
+
+
+def test_settings_come_in_the_report_s_order():
+    names = ["half", "none"]  # that of the files
+    table = pd.concat([rings(("disk", 0, True, 40.0, 0.0))] * 2).assign(missingness=names)
+    table = table.reset_index(drop=True)
+    cells = table[["dataset", "missingness", "model", "init"]].assign(algorithm="em")
+    look = Look(["disk"], set(), ["sky"], ["none", "half"], "disk", 1e-3)
+    shown = [row["setting"] for row in ring_rows(by_setting(table, cells, look))]
+    assert shown == ["sky · none · image", "sky · half · image"]
 
 
 def test_inits_that_tie_count_once():

@@ -86,7 +86,7 @@ def _estimands(study: dict[str, Any]) -> list[str]:
         f"{POLISH_MAY_GAIN:g} nats is judged by its own end: it stopped on a plateau.",
         "Secondary: the same for a single start; loss (reference minus loglik, each plus the log "
         "prior where a model has one); expected running time to a hit; statuses and flags; and, "
-        "kept apart, parameter error, ARI and imputation error of the best start.",
+        "kept apart, how well the best start estimates.",
     ]
 
 

@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from emlib.report.estimation import intervals
 from emlib.report.theme import PAGE_WIDTH, Look, finish, labelled
 
 Tables = dict[str, pd.DataFrame]
@@ -16,7 +17,9 @@ MEASURES = {
     "parameter_error": "parameter error, as the family measures it",
     "imputation_error": "imputation error, in standard deviations or share of wrong levels",
     "nrmse": "error of the image, relative root mean square",
+    "ncc": "correlation of the image with the truth",
     "dynamic_nrmse": "error of what moves, relative root mean square",
+    "spot_angle_error": "error of the spot's angle, degrees",
 }
 
 
@@ -37,6 +40,11 @@ class LossAxis:
         return np.clip(
             np.nan_to_num(losses.to_numpy(float), posinf=self.edge), self.floor, self.edge
         )
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the ticks, as in ``axis``, for a figure that Vega does not draw."""
+        return [f"≤{self.floor:g}", *(f"{tick:g}" for tick in self.ticks[1:-1]), "∞"]
 
     def scale(self) -> alt.Scale:
         return alt.Scale(type="log", domain=[self.floor, self.edge], nice=False, clamp=True)
@@ -174,9 +182,8 @@ def rate_data(tables: Tables) -> pd.DataFrame:
         else:
             found = estimation.loc[cells["cell_id"]]
             part["value"] = found[measure].to_numpy()
-            half = 1.96 * found[f"{measure}_se"].fillna(0).to_numpy()
-            part["low"] = np.maximum(part["value"] - half, 0.0)
-            part["high"] = part["value"] + half
+            for end, values in zip(("low", "high"), intervals(found, measure), strict=True):
+                part[end] = np.where(np.isnan(values), part["value"], values)
         parts.append(part.assign(measure=measure))
     data = pd.concat(parts).dropna(subset=["value"])
     complete = data[data["mechanism"] == "none"]

@@ -9,7 +9,7 @@ import pandas as pd
 from emlib.report.cells import setting_codes
 from emlib.report.load import SETTING, Results, by_cell
 from emlib.report.outcomes import Outcomes
-from emlib.report.statistics import mean_and_error
+from emlib.report.statistics import mean_and_error, mean_interval
 from emlib.study.measures import HIGHER_IS_BETTER, MEASURES
 
 ERROR_RESOLUTION = 1e-3
@@ -34,6 +34,22 @@ def estimation_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame
             row |= {name: mean, f"{name}_se": error, f"{name}_replicates": count}
         out.append(row)
     return pd.DataFrame(out)
+
+
+def intervals(table: pd.DataFrame, measure: str) -> tuple[np.ndarray, np.ndarray]:
+    """Low and high ends of 95 % intervals of a measure's means, within what the measure can be.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of ``estimation_table``.
+    measure : str
+    """
+    error, count = table[f"{measure}_se"], table[f"{measure}_replicates"]
+    low, high = mean_interval(table[measure], error, count)
+    if measure in HIGHER_IS_BETTER:
+        return low, np.minimum(high, 1.0)
+    return np.maximum(low, 0.0), high
 
 
 def correlation_table(results: Results, outcomes: Outcomes, tolerance: float) -> pd.DataFrame:

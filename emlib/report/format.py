@@ -55,10 +55,10 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    """``41.9 (38.2–46.0)``."""
+    """``41.9 (38.2–46.0)``; without the interval where it has no width."""
     if math.isnan(value):
         return NOTHING
-    if math.isnan(low):
+    if math.isnan(low) or (low == value == high):
         return number(value, digits)
     return f"{number(value, digits)} ({number(low, digits)}–{number(high, digits)})"
 
@@ -70,7 +70,9 @@ def with_error(value: float, error: float, digits: int = 3) -> str:
     if math.isnan(error):
         return number(value, digits)
     places = 0 if error == 0 else max(0, min(6, 1 - math.floor(math.log10(error))))
-    return f"{value:.{places}f} ± {error:.{places}f}" if error else f"{number(value)} ± 0"
+    if not error:
+        return f"{number(value)} ± 0"
+    return f"{value:.{places}f} ± {error:.{places}f}".replace("-", "−")
 
 
 def seconds(value: float) -> str:

@@ -15,11 +15,11 @@ from emlib.report.budgets import BUDGETS
 from emlib.report.cells import STATUSES, budget_of, is_generated
 from emlib.report.headline import headline
 from emlib.report.load import EARLIER_PLAN, rows_of
-from emlib.report.picture_figures import animations
 from emlib.report.pictures import Pictures
 from emlib.report.provenance import provenance, study_text
 from emlib.report.rings import ring_rows
 from emlib.report.theme import Look
+from emlib.report.video_figures import animations
 from emlib.study.paths import BLOCK_KINDS
 
 Tables = dict[str, pd.DataFrame]
@@ -99,13 +99,13 @@ def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
         "conditional": sorted(set(cells.loc[cells["conditional"], "dataset"])),
         "results": views.result_groups(tables, look),
         "estimation": views.estimation_groups(tables, look),
-        "measures": list(views.NAMES.values()),
+        "errors": [views.NAMES[n] for n in views.correlated(tables["correlations"])],
         "correlations": views.correlation_rows(tables, look),
         "optima": views_optima.summary_rows(tables, look),
         "optima_groups": views_optima.detail_groups(tables, look),
         "optima_inits": look.inits,
         "uncertain": views_optima.uncertain(tables),
-        "rings": ring_rows(tables["rings"]),
+        "rings": ring_rows(views.by_setting(tables["rings"], cells, look)),
         "costs": views_optima.cost_groups(tables, look),
         "budget_columns": [fmt.given(budget) for budget in BUDGETS],
         "status_columns": status_columns,

@@ -1,30 +1,37 @@
-"""Figures of images: the measured part of the Fourier plane, truth and reconstructions, videos."""
+"""Figures of images: the measured part of the Fourier plane, truth and reconstructions, quality."""
 
 from __future__ import annotations
 
-import base64
 import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from emlib.report.load import rows_of
+from emlib.report.charts_loss import LossAxis
+from emlib.report.picture_panels import (
+    Row,
+    blank,
+    density,
+    in_order,
+    marker_sizes,
+    new_figure,
+    setting_rows,
+    show,
+    tops_of_colours,
+    write_name,
+)
 from emlib.report.pictures import Picture, Pictures
 from emlib.report.theme import Look, panel_names
+from emlib.report.video_figures import spot_angle, strips
 from emlib.study.atomic import write_bytes, write_text
-from emlib.study.scores import spot_angles
 
 FIGURES = ("uv_coverage", "images", "image_deviations", "video_frames", "spot_angle", "quality")
-COLOURS = "afmhot"
 OBSERVED, DROPPED = "#1f4e9c", "#8c8c8c"
-STRIP = 6
-"""Frames of a video that stand beside one another."""
-INCHES = 1.5
 GIGA = 1e9
-LEAST_LOSS = 1e-3
-"""Nats: smaller losses are drawn here, on a logarithmic axis."""
 
 
 def draw_pictures(
@@ -46,47 +53,22 @@ def draw_pictures(
     dict of str
         SVG text by name; empty where there is nothing to draw.
     """
-    cells = _in_order(cells, look)
+    rows, truths = setting_rows(pictures, cells, look), pictures.truths
     drawn = {
-        "uv_coverage": _plane(pictures, cells),
-        "images": _grid(pictures, cells, look, "frames"),
-        "image_deviations": _grid(pictures, cells, look, "deviations"),
-        "video_frames": _strips(pictures, cells, look),
-        "spot_angle": _angles(pictures, cells, look),
-        "quality": _quality(pictures, cells, look),
+        "uv_coverage": _plane(pictures, in_order(cells, look)),
+        "images": _grid(rows, truths, _mean_frame),
+        "image_deviations": _grid(rows, {}, _mean_deviation),
+        "video_frames": strips(rows, truths),
+        "spot_angle": spot_angle(rows, truths, look),
+        "quality": _quality(pictures, in_order(cells, look), look),
     }
     return {name: _written(drawn[name], folder / name) for name in FIGURES}
-
-
-def _in_order(cells: pd.DataFrame, look: Look) -> pd.DataFrame:
-    """Settings as in all other figures: datasets in the config's order, complete data first."""
-    rows = [look.rows.index(name) for name in panel_names(cells)]
-    columns = [look.columns.index(name) for name in cells["missingness"]]
-    inits = [look.inits.index(name) for name in cells["init"]]
-    return cells.iloc[np.lexsort((inits, columns, rows))]
-
-
-def _new(rows: int, columns: int, width: float = INCHES, height: float = INCHES) -> Any:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    matplotlib.rcParams.update(
-        {
-            "svg.hashsalt": "emlib",
-            "svg.fonttype": "none",
-            "font.size": 8.0,
-            "font.family": "sans-serif",
-        }
-    )
-    size = (width * columns + 1.2, height * rows + 0.7)
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _written(figure: Any, stem: Path) -> str:
     """SVG and PDF without dates, so that the same study gives the same files."""
     if figure is None:
-        figure, axes = _new(1, 1, 4.0, 0.4)
+        figure, axes = new_figure(1, 1, 4.0, 0.4)
         axes[0, 0].text(0.5, 0.5, "nothing to draw yet", ha="center", color="#666666")
         axes[0, 0].axis("off")
         shown = False
@@ -103,9 +85,6 @@ def _written(figure: Any, stem: Path) -> str:
     return svg[svg.index("<svg") :] if shown else ""
 
 
-# --- the Fourier plane ---
-
-
 def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
     """Baselines and their conjugates, what is dropped in grey, one panel a missingness."""
     if not pictures.planes:
@@ -114,7 +93,7 @@ def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
     places = [place for place in dict.fromkeys(places) if place in pictures.planes]
     datasets = list(dict.fromkeys(dataset for dataset, _ in places))
     holes = list(dict.fromkeys(missingness for _, missingness in places))
-    figure, axes = _new(len(datasets), len(holes), 1.7, 1.7)
+    figure, axes = new_figure(len(datasets), len(holes), 1.7, 1.7)
     for row, dataset in enumerate(datasets):
         for column, missingness in enumerate(holes):
             panel = axes[row, column]
@@ -133,54 +112,32 @@ def _plane(pictures: Pictures, cells: pd.DataFrame) -> Any:
     return figure
 
 
-# --- images ---
-
-
-def _panels(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[tuple[Any, ...]]:
-    """dataset, model, algorithm, missingness, {init: picture} of each row of panels."""
-    drawn = cells[cells["cell_id"].isin(list(pictures.cells))]
-    rows = []
-    for key, group in drawn.groupby(["dataset", "model", "algorithm", "missingness"], sort=False):
-        by_init = {row.init: pictures.cells[str(row.cell_id)] for row in rows_of(group)}
-        rows.append((*key, {init: by_init[init] for init in look.inits if init in by_init}))
-    return rows
-
-
-def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any:
-    """Truth first, then the inits; a row a setting, one scale of colours a row.
-
-    Videos show the mean over their frames.
-    """
-    rows = _panels(pictures, cells, look)
+def _grid(rows: list[Row], truths: Mapping[str, Picture], picked: Callable[[Picture], Any]) -> Any:
+    """What is picked of each picture: the truth's first, then the inits'; a row a setting."""
     if not rows:
         return None
-    most = max(len(row[-1]) for row in rows)
-    first = what == "frames" and bool(pictures.truths)
-    figure, axes = _new(len(rows), most + first)
-    for line, (dataset, model, _, missingness, shown) in zip(axes, rows, strict=True):
-        images = {init: getattr(one, what).mean(axis=0) for init, one in shown.items()}
+    first, most = bool(truths), max(len(row.shown) for row in rows)
+    tops = tops_of_colours(rows, truths, picked)
+    figure, axes = new_figure(len(rows), most + first)
+    handles = {}
+    for line, (dataset, name, shown) in zip(axes, rows, strict=True):
         panels = dict(zip(shown, line[first:], strict=False))
         for panel in line[first + len(shown) :]:
             panel.axis("off")
-        per_area = {
-            init: image / (shown[init].field_of_view / len(image)) ** 2
-            for init, image in images.items()
-        }
-        top = max(image.max() for image in per_area.values())
-        if first:
-            truth = pictures.truths.get(dataset)
-            if truth is None:
-                line[0].axis("off")
-            else:
-                sky = truth.frames.mean(axis=0)
-                sky = sky / (truth.field_of_view / len(sky)) ** 2
-                top = max(top, sky.max())
-                _show(line[0], sky, truth.field_of_view, top, f"truth\n{dataset}")
-        handle = None
+        top = tops[dataset]
+        if dataset in truths:
+            truth = truths[dataset]
+            show(line[0], picked(truth), truth.field_of_view, top, "truth")
+        elif first:
+            blank(line[0], "truth not known")
         for init, panel in panels.items():
-            view = shown[init].field_of_view
-            handle = _show(panel, per_area[init], view, top, f"{init}\n{model}, {missingness}")
-        bar = figure.colorbar(handle, ax=line.tolist(), shrink=0.8, pad=0.01)
+            one = shown[init]
+            handles[dataset] = show(panel, picked(one), one.field_of_view, top, init)
+        write_name(line[0], name)
+    for dataset, handle in handles.items():
+        mine = np.array([row.dataset == dataset for row in rows])
+        beside = axes[mine].ravel().tolist()
+        bar = figure.colorbar(handle, ax=beside, shrink=0.8, pad=0.01, aspect=18 * mine.sum())
         bar.ax.tick_params(labelsize=6)
         bar.ax.yaxis.get_offset_text().set_fontsize(6)
         bar.formatter.set_powerlimits((-2, 2))
@@ -189,173 +146,47 @@ def _grid(pictures: Pictures, cells: pd.DataFrame, look: Look, what: str) -> Any
     return figure
 
 
-def _show(panel: Any, image: Any, view: float, top: float, title: str) -> Any:
-    half = view / 2
-    handle = panel.imshow(
-        image, cmap=COLOURS, vmin=0.0, vmax=top, extent=(half, -half, -half, half),
-        interpolation="nearest",
-    )  # fmt: skip
-    panel.set_title(title, fontsize=6)
-    ticks = half * np.array([-0.5, 0.0, 0.5])
-    panel.set_xticks(ticks)
-    panel.set_yticks(ticks)
-    panel.tick_params(labelsize=5, length=2)
-    return handle
+def _mean_frame(one: Picture) -> Any:
+    return density(one).mean(axis=0)
 
 
-# --- videos ---
-
-
-def _strips(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
-    """Some frames of the truth and of every init's video, a line each."""
-    lines: list[tuple[str, Picture, float]] = []
-    for dataset, model, _, missingness, shown in _panels(pictures, cells, look):
-        videos = {init: one for init, one in shown.items() if len(one.frames) > 1}
-        if not videos:
-            continue
-        truth = pictures.truths.get(dataset)
-        top = max(_density(one).max() for one in [*videos.values(), *([truth] if truth else [])])
-        if truth and all(f"truth, {dataset}" != name for name, _, _ in lines):
-            lines.append((f"truth, {dataset}", truth, top))
-        names = {init: f"{init}\n{model}\n{missingness}" for init in videos}
-        lines += [(names[init], one, top) for init, one in videos.items()]
-    if not lines:
-        return None
-    columns = min(STRIP, max(len(one.frames) for _, one, _ in lines))
-    figure, axes = _new(len(lines), columns, 1.2, 1.2)
-    for line, (name, one, top) in zip(axes, lines, strict=True):
-        number = min(columns, len(one.frames))
-        picked = np.linspace(0, len(one.frames) - 1, number).round().astype(int)
-        for panel, t in zip(line, picked.tolist(), strict=False):
-            _show(panel, _density(one)[t], one.field_of_view, top, f"frame {t + 1}")
-        for panel in line[1:number]:
-            panel.tick_params(labelleft=False)
-        for panel in line[number:]:
-            panel.axis("off")
-        line[0].set_ylabel(name, fontsize=6)
-    figure.supxlabel("relative right ascension (east to the left), microarcseconds")
-    return figure
-
-
-def _density(one: Picture) -> Any:
-    """Frames as flux a square microarcsecond: pixels of truths are smaller."""
-    return one.frames / (one.field_of_view / one.frames.shape[-1]) ** 2
-
-
-def _angles(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
-    """Angle of the moving flux against the frame."""
-    rows = [
-        (dataset, model, missingness, {i: p for i, p in shown.items() if len(p.frames) > 1})
-        for dataset, model, _, missingness, shown in _panels(pictures, cells, look)
-    ]
-    rows = [row for row in rows if row[-1]]
-    if not rows:
-        return None
-    figure, axes = _new(1, len(rows), 2.6, 2.2)
-    for panel, (dataset, model, missingness, shown) in zip(axes[0], rows, strict=True):
-        truth = pictures.truths.get(dataset)
-        if truth is not None and len(truth.frames) > 1:
-            angles, frame = _degrees(truth), np.arange(1.0, len(truth.frames) + 1.0)
-            turns = np.flatnonzero(np.abs(np.diff(angles)) > 180.0) + 1  # no line across the panel
-            panel.plot(
-                np.insert(frame, turns, np.nan), np.insert(angles, turns, np.nan),
-                color="black", linewidth=1.0, label="truth",
-            )  # fmt: skip
-        for (init, one), size in zip(shown.items(), _sizes(len(shown)), strict=True):
-            panel.plot(
-                np.arange(1, len(one.frames) + 1), _degrees(one), ".",
-                markersize=size, color=look.colour(init), label=init,
-            )  # fmt: skip
-        panel.set_title(f"{dataset}\n{model}, {missingness}", fontsize=7)
-        panel.set_yticks([-180, -90, 0, 90, 180])
-        panel.legend(fontsize=5)
-    figure.supxlabel("frame")
-    figure.supylabel("angle of the moving flux, degrees from east to north", fontsize=7)
-    return figure
-
-
-def _sizes(number: int) -> list[int]:
-    """Smaller and smaller markers: ends of several inits may coincide."""
-    return [3 + 2 * k for k in reversed(range(number))]
-
-
-def _degrees(one: Picture) -> Any:
-    angles = spot_angles(one.frames)
-    return np.full(len(one.frames), np.nan) if angles is None else np.degrees(angles)
+def _mean_deviation(one: Picture) -> Any:
+    return density(replace(one, frames=one.deviations)).mean(axis=0)
 
 
 def _quality(pictures: Pictures, cells: pd.DataFrame, look: Look) -> Any:
     """Error of the image against the loss of every fit, one panel a setting."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import MaxNLocator
 
     quality = pictures.quality[np.isfinite(pictures.quality["nrmse"])]
     if quality.empty:
         return None
-    named = cells[["cell_id", "dataset", "model", "missingness", "init"]].merge(quality)
-    groups = list(named.groupby(["dataset", "model", "missingness"], sort=False))
+    axis = LossAxis(quality["loss"], look.tolerance)
+    cells = cells.assign(panel=panel_names(cells))
+    named = cells[["cell_id", "panel", "missingness", "init"]].merge(quality)
+    groups = list(named.groupby(["panel", "missingness"], sort=False))
     columns = min(len(groups), 4)
-    figure, axes = _new(-(-len(groups) // columns), columns, 2.0, 1.8)
+    figure, axes = new_figure(-(-len(groups) // columns), columns, 2.0, 1.8)
     for panel in axes.ravel()[len(groups) :]:
         panel.axis("off")
     explained: set[str] = set()
     for panel, (key, group) in zip(axes.ravel(), groups, strict=False):
         shown = list(group.groupby("init", sort=False))
-        for (init, rows), size in zip(shown, _sizes(len(shown)), strict=True):
+        for (init, rows), size in zip(shown, marker_sizes(len(shown)), strict=True):
             panel.plot(
-                np.maximum(rows["loss"], LEAST_LOSS), rows["nrmse"], ".", markersize=size,
+                axis.place(rows["loss"]), rows["nrmse"], ".", markersize=size,
                 color=look.colour(str(init)), label=str(init),
             )  # fmt: skip
         if not explained.issuperset(group["init"]):
             panel.legend(fontsize=5)
             explained |= set(group["init"])
         panel.set_xscale("log")
-        panel.set_xlim(0.5 * LEAST_LOSS, 2.0 * max(group["loss"].max(), 50.0 * LEAST_LOSS))
-        panel.xaxis.set_major_locator(LogLocator(numticks=4))
-        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_xlim(axis.floor / 2, axis.edge * 2)
+        panel.set_xticks(axis.ticks, axis.labels)
+        panel.set_xticks([], minor=True)
         panel.yaxis.set_major_locator(MaxNLocator(4))
-        panel.set_title("\n".join([str(key[0]), f"{key[1]}, {key[2]}"]), fontsize=7)
+        panel.set_title("\n".join(map(str, key)), fontsize=7)
         panel.tick_params(labelsize=6)
     figure.supxlabel("loss, nats (what its loglik lacks of the reference)")
     figure.supylabel("error of the image (NRMSE)")
     return figure
-
-
-# --- the animation ---
-
-
-def animations(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[dict[str, Any]]:
-    """Sprites of all videos, one row of frames each, for the page's player.
-
-    Returns
-    -------
-    list of dict
-        ``name``, ``frames`` (how many), and ``sprite``, the address of an inline PNG.
-    """
-    shown = []
-    for dataset, model, _, missingness, by_init in _panels(pictures, _in_order(cells, look), look):
-        videos = {init: one for init, one in by_init.items() if len(one.frames) > 1}
-        if not videos:
-            continue
-        truth = pictures.truths.get(dataset)
-        every = [*([("truth", truth)] if truth else []), *videos.items()]
-        top = max(_density(one).max() for _, one in every)
-        members = [
-            {"name": name, "frames": len(one.frames), "sprite": _sprite(_density(one) / top)}
-            for name, one in every
-        ]
-        shown.append({"title": f"{dataset}: {model}, {missingness}", "members": members})
-    return shown
-
-
-def _sprite(frames: Any) -> str:
-    """Frames beside one another as an inline PNG, at most 48 pixels along a side each."""
-    from matplotlib import colormaps
-    from matplotlib.image import imsave
-
-    step = max(frames.shape[-1] // 48, 1)
-    n, side = len(frames), frames.shape[-1] // step
-    small = frames[:, : side * step, : side * step].reshape(n, side, step, side, step)
-    sheet = np.concatenate(list(small.mean(axis=(2, 4))), axis=1)
-    out = io.BytesIO()
-    imsave(out, colormaps[COLOURS](np.clip(sheet, 0.0, 1.0)), format="png", metadata={})
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

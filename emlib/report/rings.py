@@ -43,7 +43,7 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
             case = cases[int(fit["replicate"])]
             ring = _measured(case, row["final"])
             about = {"init": fit["init"], "oracle": bool(fit["oracle"])}
-            about |= {"replicate": fit["replicate"], "objective": fit["objective"]}
+            about |= {name: fit[name] for name in ("replicate", "data_id", "objective")}
             rows.append({**axes, **about, **ring})
         if kept and block.first == 0:
             rows.extend(_true(cases[0], axes))
@@ -64,12 +64,15 @@ def _measured(case: Case, final: Any) -> dict[str, float]:
 def _true(case: Case, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if case.truth is not None and "image" in case.truth:
         ring = fit_ring(np.asarray(case.truth["image"]), float(case.truth["field_of_view"]))
-        about = {"init": TRUTH, "oracle": True, "replicate": 0, "objective": np.nan}
+        about = {"init": TRUTH, "oracle": True, "replicate": 0, "data_id": "", "objective": np.nan}
         yield {**axes, **about, **asdict(ring)}
 
 
 def ring_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of the page: the truth, then what the loglik chose, mean and error over replicates."""
+    """Rows of the page: the truth, then what the loglik chose, mean and error over replicates.
+
+    Replicates of one data set are no sample of data: their mean has no error.
+    """
     out = []
     for setting, rows in table.groupby(SETTING, sort=False):
         name = " · ".join(dict.fromkeys(map(str, setting)))
@@ -80,13 +83,15 @@ def ring_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
             if len(part):
                 inits = part["init"].value_counts()
                 chosen = ", ".join(f"{init} {n}" for init, n in inits.items() if init != TRUTH)
-                values = [_cell(part[column].to_numpy(float), column) for column in SHOWN]
+                one = len(part) > 1 and part["data_id"].nunique() == 1
+                values = [_cell(part[column].to_numpy(float), column, one) for column in SHOWN]
                 row = {"setting": name, "what": title, "values": values, "inits": chosen}
-                out.append(row | {"replicates": len(part)})
+                number = f"{len(part)} of one data set" if one else str(len(part))
+                out.append(row | {"replicates": number})
     return out
 
 
-def _cell(values: np.ndarray, column: str) -> str:
+def _cell(values: np.ndarray, column: str, one_data_set: bool) -> str:
     """Mean and standard error of images with a ring; of angles, around their mean direction."""
     values = values[~np.isnan(values)]
     if not len(values):
@@ -96,4 +101,6 @@ def _cell(values: np.ndarray, column: str) -> str:
         values = middle + (values - middle + 180.0) % 360.0 - 180.0
     mean, error, count = mean_and_error(values)
     digits = 2 if column in ("asymmetry", "central_brightness") else 1
-    return f"{mean:.{digits}f}" if count < 2 else f"{mean:.{digits}f} ± {error:.{digits}f}"
+    alone = count < 2 or one_data_set
+    text = f"{mean:.{digits}f}" if alone else f"{mean:.{digits}f} ± {error:.{digits}f}"
+    return text.replace("-", "−")

@@ -98,8 +98,8 @@ TABLES: dict[str, pa.Schema] = {
         "spurious_above:bool best_of_replicate:bool"
     ),
     "rings": _schema(
-        "dataset:str missingness:str model:str init:str oracle:bool replicate:i32 objective:f64 "
-        "chosen:bool diameter:f64 diameter_spread:f64 width:f64 orientation:f64 asymmetry:f64 "
-        "central_brightness:f64 east:f64 north:f64"
+        "dataset:str missingness:str model:str init:str oracle:bool replicate:i32 data_id:str "
+        "objective:f64 chosen:bool diameter:f64 diameter_spread:f64 width:f64 orientation:f64 "
+        "asymmetry:f64 central_brightness:f64 east:f64 north:f64"
     ),
 }

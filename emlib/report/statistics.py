@@ -221,6 +221,15 @@ def mean_and_error(values: ArrayLike) -> tuple[float, float, int]:
     return float(x.mean()), error, len(x)
 
 
+def mean_interval(
+    mean: ArrayLike, error: ArrayLike, count: ArrayLike, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Student's interval of a mean, from what ``mean_and_error`` gives; NaN below two values."""
+    m, n = np.asarray(mean, dtype=float), np.asarray(count, dtype=float)
+    half = stdtrit(np.maximum(n - 1, 1), 0.5 + level / 2) * np.asarray(error, dtype=float)
+    return m - half, m + half
+
+
 def quantile(values: ArrayLike, q: float | list[float], axis: int | None = None) -> Floats:
     """Quantile that is an observed value, so that infinite losses neither vanish nor spread."""
     return np.asarray(np.quantile(np.asarray(values, float), q, axis=axis, method="inverted_cdf"))

@@ -9,6 +9,7 @@ import pandas as pd
 from emlib.report import format as fmt
 from emlib.report.cells import FLAGS, STATUSES
 from emlib.report.contrasts import PRIMARY
+from emlib.report.estimation import intervals
 from emlib.report.load import SETTING, rows_of
 from emlib.report.theme import Look, panel_names
 
@@ -22,6 +23,13 @@ NAMES = {
     "dynamic_nrmse": "error of what moves",
     "spot_angle_error": "error of the spot's angle",
 }
+"""Measures of estimation as errors: what is correlated with the loss."""
+ESTIMATES = NAMES | {
+    "ari": "ARI",
+    "ncc": "image correlation (NCC)",
+    "spot_angle_error": "error of the spot's angle, degrees",
+}
+"""Measures of estimation as they are: of ARI and correlation, 1 is the best."""
 VARIANTS = {
     "tolerance": "hit tolerance {} nats",
     "spurious": "spurious optima included",
@@ -40,6 +48,12 @@ def ordered(cells: pd.DataFrame, look: Look) -> pd.DataFrame:
     cells = cells.assign(panel=panel_names(cells))
     places = cells[["panel", "missingness", "init"]].apply(lambda c: c.map(rank[c.name]))
     return cells.loc[places.sort_values(["panel", "missingness", "init"], kind="stable").index]
+
+
+def by_setting(table: pd.DataFrame, cells: pd.DataFrame, look: Look) -> pd.DataFrame:
+    """Rows of a table in the report's order of datasets, models and missingness."""
+    columns = [name for name in SETTING if name in table]
+    return ordered(cells, look)[columns].drop_duplicates().merge(table, on=columns)
 
 
 def result_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
@@ -106,34 +120,54 @@ def _loss_flags(row: Any) -> list[str]:
 
 
 def estimation_groups(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
-    """Estimation at the best start: mean and standard error over replicates."""
-    cells = ordered(tables["cells"], look).merge(tables["estimation"], on="cell_id", how="left")
+    """Estimation at the best start: mean and interval over replicates.
+
+    One table a dataset (and model), of the measures that some replicate of it has.
+    """
+    table = tables["estimation"]
+    for measure in ESTIMATES:
+        table = table.assign(**dict(zip(_ends(measure), intervals(table, measure), strict=True)))
+    cells = ordered(tables["cells"], look).merge(table, on="cell_id", how="left")
     cells = cells[cells["fits"] > 0]
     groups = []
     for panel, rows in cells.groupby("panel", sort=False):
+        measures = [name for name in ESTIMATES if (rows[f"{name}_replicates"] > 0).any()]
+        if not measures:
+            continue
         parts = []
         for name, part in rows.groupby("missingness", sort=False):
             lines = [
                 {
                     "init": row.init,
                     "oracle": bool(row.oracle),
-                    "values": [_estimate(row, measure) for measure in NAMES],
+                    "values": [_estimate(row, measure) for measure in measures],
                 }
                 for row in rows_of(part)
             ]
             parts.append({"missingness": name, "rows": lines})
-        groups.append({"panel": panel, "parts": parts})
+        names = [ESTIMATES[measure] for measure in measures]
+        groups.append({"panel": panel, "measures": names, "parts": parts})
     return groups
+
+
+def _ends(measure: str) -> tuple[str, str]:
+    return f"{measure}_low", f"{measure}_high"
 
 
 def _estimate(row: Any, measure: str) -> dict[str, str]:
     counted = int(getattr(row, f"{measure}_replicates"))
-    text = fmt.with_error(getattr(row, measure), getattr(row, f"{measure}_se"))
+    text = fmt.interval(*(getattr(row, name) for name in (measure, *_ends(measure))))
     lacking = row.replicates - counted
     return {"text": text, "flag": f"{lacking} failed" if counted and lacking else ""}
 
 
-def correlation_rows(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, str]]:
+def correlated(correlations: pd.DataFrame) -> list[str]:
+    """Measures that some setting has a correlation of."""
+    found = set(correlations["measure"])
+    return [name for name in NAMES if name in found]
+
+
+def correlation_rows(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[str, Any]]:
     """Rank correlation of loss and estimation error, one row a setting."""
     table = tables["correlations"]
     if not len(table):
@@ -144,8 +178,9 @@ def correlation_rows(tables: dict[str, pd.DataFrame], look: Look) -> list[dict[s
         mine = table[(table[SETTING] == [getattr(setting, a) for a in SETTING]).all(axis=1)]
         found = mine.set_index("measure")
         if len(found):
-            texts = {name: _correlation(found, name) for name in NAMES}
-            rows.append({"panel": setting.panel, "missingness": setting.missingness} | texts)
+            values = [_correlation(found, name) for name in correlated(table)]
+            where = {"panel": setting.panel, "missingness": setting.missingness}
+            rows.append({**where, "values": values})
     return rows
 
 

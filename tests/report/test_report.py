@@ -45,6 +45,23 @@ class Loads(HTMLParser):
                 self.ids.append(value)
 
 
+class Widths(HTMLParser):
+    """How many columns each row of a page's tables fills, a list a table."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tables: list[list[int]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append(0)
+        elif tag in ("td", "th"):
+            self.tables[-1][-1] += int(dict(attrs).get("colspan", 1))
+
+
 @pytest.fixture(scope="module")
 def text(whole):
     return (whole / "report.html").read_text()
@@ -87,6 +104,17 @@ def test_sections_come_in_the_order_of_the_design(text):
     order += ["optima", "cost", "statuses", "sensitivity", "provenance"]
     places = [text.index(f'<section id="{name}">') for name in order]
     assert places == sorted(places)
+
+
+def test_every_cell_of_a_table_stands_under_a_heading(text):
+    tables = Widths(text).tables
+    assert len(tables) > 10
+    assert all(len(set(widths)) == 1 for widths in tables)
+
+
+def test_measures_that_the_study_lacks_have_no_column(text):
+    assert "parameter error" in text
+    assert "image correlation" not in text
 
 
 def test_the_page_says_what_a_referee_asks(text):

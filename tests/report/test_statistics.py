@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import binomtest, spearmanr, t
 
 from emlib.report.estimation import rank_correlations
 from emlib.report.statistics import (
@@ -11,6 +11,7 @@ from emlib.report.statistics import (
     ecdf,
     effective_trials,
     mean_and_error,
+    mean_interval,
     paired_contrasts,
     quantile,
     replicates_for,
@@ -171,6 +172,14 @@ def test_thinned_distribution_functions_keep_first_and_last():
 def test_quantiles_of_infinite_losses_are_infinite_not_nan():
     assert np.isinf(quantile([0.0, np.inf, np.inf], 0.5))
     assert quantile([0.0, 0.0, np.inf], 0.5) == 0.0
+
+
+def test_intervals_of_means_are_student_s():
+    values = np.array([1.0, 2.0, 4.0, 8.0])
+    low, high = mean_interval(*mean_and_error(values))
+    expected = t.interval(0.95, 3, values.mean(), values.std(ddof=1) / 2)
+    np.testing.assert_allclose((low, high), expected)
+    assert np.isnan(mean_interval(*mean_and_error(values[:1]))).all()
 
 
 def test_means_leave_out_nan_and_count_the_rest():

@@ -10,9 +10,13 @@ import pytest
 
 from emlib.errors import StoreError
 from emlib.report.cells import STATUSES
+from emlib.report.charts_loss import rate_data
 from emlib.report.schemas import TABLES
 from emlib.report.tables import build_tables, read
+from emlib.report.theme import Look
+from emlib.report.views import estimation_groups
 from emlib.study import files, grid
+from emlib.study.measures import MEASURES
 from emlib.study.paths import BLOCK_KINDS
 
 README = Path(__file__).parents[2] / "results" / "README.md"
@@ -63,6 +67,23 @@ def test_intervals_hold_their_estimates(whole):
     ]:
         assert (cells[low] <= cells[name] + 1e-12).all()
         assert (cells[name] <= cells[high] + 1e-12).all()
+
+
+def test_every_measure_of_estimation_has_an_interval(small):
+    tables = build_tables(small.write())
+    table = tables["estimation"]
+    values = {f"{name}{end}": v for name in MEASURES for end, v in (("", 0.9), ("_se", 0.1))}
+    counts = {f"{name}_replicates": 3 for name in MEASURES}
+    tables["estimation"] = table.assign(**values, **counts)
+    (first, *_) = estimation_groups(tables, Look.of(small.study(), tables["cells"]))
+    texts = [value["text"] for value in first["parts"][0]["rows"][0]["values"]]
+    bounded = {"ari", "ncc"}  # 1 is the best
+    expected = ["0.900 (0.470–1.00)" if m in bounded else "0.900 (0.470–1.33)" for m in MEASURES]
+    assert texts == expected
+    drawn = rate_data(tables)
+    assert set(drawn["measure"]) == {"hit_rate", *MEASURES} - {"ari"}
+    part = drawn[drawn["measure"] != "hit_rate"]
+    assert ((part["low"] < part["value"]) & (part["value"] < part["high"])).all()
 
 
 def test_a_real_table_without_holes_is_one_data_set_of_independent_starts(whole):

@@ -306,7 +306,7 @@ def tables(study_dir: Path) -> None:
 @click.argument("study_dir", type=FOLDER)
 @click.option("--output", type=FOLDER, required=True)
 def strict(study_dir: Path, output: Path) -> None:
-    """Fail if any fit of the study did not converge (``strict: true``)."""
+    """Fail if any fit of the study failed or is missing (``strict: true``)."""
     from emlib.study.status import check_strict
 
     check_strict(study_dir, output)

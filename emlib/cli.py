@@ -196,7 +196,7 @@ def store_compact(results: Path) -> None:
 @click.option("--keep", multiple=True, required=True, metavar="STUDY", help="May be repeated.")
 @RESULTS
 def store_gc(keep: tuple[str, ...], results: Path) -> None:
-    """Drop the fits that no kept study has in its files."""
+    """Drop the fits that no kept study has in its files; each kept study must be whole."""
     from emlib.study.storekeeping import collect_garbage
 
     kept = [study_folder(name, results) for name in keep]

@@ -15,7 +15,7 @@ from emlib.study.paths import StudyPaths
 from emlib.study.store import Store, Writer
 from emlib.study.storekeeping import collect_garbage, compact, verify
 from emlib.study.supervisor import run_block
-from tests.study.small_study import planned_study
+from tests.study.small_study import DRAWN, planned_study
 
 IDS = ("drawn", "mcar-0.2", "two", 0)
 DATA = "ab" * 16
@@ -69,10 +69,11 @@ def test_compacting_is_refused_while_a_writer_lives(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def two_studies(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPaths, StudyPaths]:
     folder = tmp_path_factory.mktemp("two")
-    big = planned_study(folder, study="big")
+    one = {"datasets": {"drawn": DRAWN}, "missingness": [{"mechanism": "mcar", "rate": 0.2}]}
+    big = planned_study(folder, study="big", **one)
     run_block(big.root, *IDS)
     run_block(big.root, *IDS[:3], 1)
-    small = planned_study(folder, study="small", inits={"random": None})
+    small = planned_study(folder, study="small", inits={"random": None}, replicates=2, **one)
     run_block(small.root, *IDS)
     return big, small
 
@@ -96,6 +97,19 @@ def test_garbage_is_what_no_kept_study_has_in_its_files(
     run_block(small.root, *IDS)
     assert small.block("fits", *IDS).read_bytes() == files
     assert '"computed": 0' in (small.logs / "events.jsonl").read_text().splitlines()[-1]
+
+
+def test_a_study_with_missing_blocks_cannot_be_kept(
+    two_studies: tuple[StudyPaths, StudyPaths], tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(two_studies[0].results, results)
+    everything = verify(results / "store")
+    StudyPaths(results / "big").block("curves", *IDS[:3], 1).unlink()
+    words = r"1 of its blocks are missing \(the first: drawn/mcar-0\.2/two/0001\).*finish .* first"
+    with pytest.raises(EmlibError, match=words):
+        collect_garbage(results / "store", [results / "small", results / "big"])
+    assert verify(results / "store") == everything
 
 
 def test_a_folder_without_a_study_cannot_be_kept(tmp_path: Path) -> None:

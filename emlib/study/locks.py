@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,17 @@ class FileLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def awaited(path: Path, what: str) -> FileLock:
+    """The lock, taken however long it takes; says once whom ``what`` waits for."""
+    lock = FileLock(path)
+
+    def say(holder: str) -> None:
+        print(f"{what}: waiting for {holder}", file=sys.stderr, flush=True)
+
+    lock.acquire(wait=None, on_wait=say)
+    return lock
 
 
 def _holder(file: int) -> str:

@@ -6,7 +6,7 @@ Whatever rewrites journals holds the store's lock alone, so it is refused while 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +44,10 @@ def verify(root: Path) -> StoreCheck:
     faults: list[str] = []
     shards = store.shards()
     for data_id in shards:
-        paths = store.journals(data_id)
-        journals += len(paths)
-        size += sum(path.stat().st_size for path in paths)
+        for path in store.journals(data_id):
+            with suppress(FileNotFoundError):  # compacted meanwhile
+                size += path.stat().st_size
+                journals += 1
         try:
             found, damages = store.read(data_id)
         except StoreError as error:
@@ -149,7 +150,8 @@ def _rewrite(root: Path, needed: Callable[[str, str, Found], bool]) -> tuple[int
             _replace(store, data_id, old, kept)
         after += sum(path.stat().st_size for path in store.journals(data_id))
         if not kept:
-            store.shard(data_id).rmdir()
+            with suppress(OSError):  # something else lies there, such as an .nfs file still open
+                store.shard(data_id).rmdir()
     return before, after
 
 

@@ -177,7 +177,7 @@ class StudyPaths:
         return folder / f"{block_name(block)}.log"
 
     def kernels(self, family: str) -> Path:
-        """Marker that the family's kernels compile here; small and constant."""
+        """Marker that compiling the family's kernels was tried; small and constant."""
         return self.root / "kernels" / f"{family}.txt"
 
     def _folder(self, kind: str, *ids: str) -> Path:

@@ -196,7 +196,7 @@ def store_compact(results: Path) -> None:
 @click.option("--keep", multiple=True, required=True, metavar="STUDY", help="May be repeated.")
 @RESULTS
 def store_gc(keep: tuple[str, ...], results: Path) -> None:
-    """Drop the fits that no kept study has in its files."""
+    """Drop the fits that no kept study has in its files; each kept study must be whole."""
     from emlib.study.storekeeping import collect_garbage
 
     kept = [study_folder(name, results) for name in keep]
@@ -308,7 +308,7 @@ def tables(study_dir: Path) -> None:
 @click.argument("study_dir", type=FOLDER)
 @click.option("--output", type=FOLDER, required=True)
 def strict(study_dir: Path, output: Path) -> None:
-    """Fail if any fit of the study did not converge (``strict: true``)."""
+    """Fail if any fit of the study failed or is missing (``strict: true``)."""
     from emlib.study.status import check_strict
 
     check_strict(study_dir, output)

@@ -153,7 +153,10 @@ class Config(_Section):
         "best", description="Fits whose start and end parameters are kept."
     )
     tracking: Tracking = Tracking()
-    strict: bool = Field(False, description="Exit with an error if any fit did not converge.")
+    strict: bool = Field(
+        False,
+        description="Exit with an error if a fit is failed, lost, timeout, invalid or decreased.",
+    )
 
     def resolved(self) -> dict[str, Any]:
         """The study with every default filled in, as plain data: what ``study.json`` holds."""

@@ -1,6 +1,8 @@
 """The `data` and `masks` jobs: one block's replicates of a dataset, and which of its cells hide.
 
 Each replicate is drawn from a seed path of its own, so a block's files depend on nothing else.
+A lock a file is held from reading the study to writing the file: a job that outlived its Snakemake
+cannot put what an older study asked for in the place of what the new one does.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from emlib.errors import EmlibError
 from emlib.study import grid, identity
 from emlib.study.files import load_npz, save_npz
 from emlib.study.fingerprint import data_fingerprint, require_same
+from emlib.study.locks import awaited
 from emlib.study.paths import StudyPaths, block_name
 
 
@@ -38,6 +41,17 @@ def make_data(study_dir: Path, dataset: str, block: int, fingerprint: str | None
         If the study has no such block, the data cannot be drawn, or the code that draws is not
         that of the `fingerprint`.
     """
+    paths = StudyPaths(study_dir)
+    with awaited(paths.data_lock(dataset, block), f"data {dataset} {block_name(block)}"):
+        arrays = _data(study_dir, dataset, block, fingerprint)
+        path = paths.data(dataset, block)
+        save_npz(path, arrays)
+    return path
+
+
+def _data(
+    study_dir: Path, dataset: str, block: int, fingerprint: str | None
+) -> dict[str, np.ndarray]:
     study = grid.load_study(study_dir)
     spec = study["datasets"].get(dataset)
     replicates = _replicates(study_dir, dataset, block)
@@ -52,10 +66,7 @@ def make_data(study_dir: Path, dataset: str, block: int, fingerprint: str | None
         arrays["columns"] = np.array(drawn.columns, dtype=np.str_)
         for name, value in drawn.extras.items():
             arrays[f"{name}_{replicate}"] = value
-    arrays |= _truth_arrays(truth or {})
-    path = StudyPaths(study_dir).data(dataset, block)
-    save_npz(path, arrays)
-    return path
+    return arrays | _truth_arrays(truth or {})
 
 
 def study_truth(seed: int, spec: Mapping[str, Any]) -> Truth | None:
@@ -115,12 +126,23 @@ def make_masks(
         If the study has no such block, the mechanism cannot hide that share of these data, or the
         code that draws is not that of the `fingerprint`.
     """
-    study = grid.load_study(study_dir)
     paths = StudyPaths(study_dir)
+    name = f"masks {dataset} {missingness} {block_name(block)}"
+    with awaited(paths.mask_lock(dataset, missingness, block), name):
+        arrays = _masks(study_dir, dataset, missingness, block, fingerprint)
+        path = paths.mask(dataset, missingness, block)
+        save_npz(path, arrays)
+    return path
+
+
+def _masks(
+    study_dir: Path, dataset: str, missingness: str, block: int, fingerprint: str | None
+) -> dict[str, np.ndarray]:
+    study = grid.load_study(study_dir)
     replicates = _replicates(study_dir, dataset, block, missingness)
     spec, holes = study["datasets"][dataset], study["missingness"][missingness]
     require_same(data_fingerprint(spec.get("generator")), fingerprint)
-    data = load_npz(paths.data(dataset, block))
+    data = load_npz(StudyPaths(study_dir).data(dataset, block))
     arrays = {}
     for replicate in replicates:
         values = data[f"values_{replicate}"]
@@ -138,9 +160,7 @@ def make_masks(
         shares = hidden.sum(axis=0) / np.maximum(observed, 1)
         arrays[f"rates_{replicate}"] = np.where(observed > 0, shares, np.nan)
         arrays[f"rate_{replicate}"] = np.array(hidden.sum() / max(1, observed.sum()))
-    path = paths.mask(dataset, missingness, block)
-    save_npz(path, arrays)
-    return path
+    return arrays
 
 
 def _replicates(study_dir: Path, dataset: str, block: int, missingness: str | None = None) -> range:

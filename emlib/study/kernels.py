@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from emlib.study.fitting import Case
 
 PRACTICE_ROWS = 500
+TRIED = (
+    "the kernels of {family} were called once; logs/kernels/{family}.log says if any did not end\n"
+)
 WORKER = (sys.executable, "-m", "emlib.study.kernels")
 
 
@@ -32,8 +35,8 @@ def compile_kernels(study_dir: Path, family: str, marker: Path) -> None:
     """Run each model and init of a family on the head of each dataset that it is fitted to.
 
     What uses code of the user's own comes last, and gets as long as a fit does
-    (``budget.hard_seconds``). Then write the marker. Its content is small and constant, so that
-    compiling again makes no fit run again.
+    (``budget.hard_seconds``). Then write the marker. Its content is small and constant, whatever
+    was compiled, so that compiling again makes no fit run again: what was not is in the log.
     """
     study = grid.load_study(study_dir)
     worker = Worker({"study": study, "family": family}, WORKER)
@@ -47,7 +50,7 @@ def compile_kernels(study_dir: Path, family: str, marker: Path) -> None:
                 print(f"{plan[number]['name']}: not compiled: {death.message}", file=sys.stderr)
     finally:
         worker.stop()
-    write_text(marker, f"the kernels of {family} are compiled\n")
+    write_text(marker, TRIED.format(family=family))
 
 
 def open_kernels(opening: dict[str, Any]) -> Opened:

@@ -1,14 +1,17 @@
 """Locks between processes: kernel ``flock``, which dies with its holder. Standard library only.
 
-On one machine they always hold; across the nodes of a network file system they depend on the site.
+On one machine they hold; across the nodes of a network file system they depend on the site, and
+where there are none at all, work goes on without: that is said once.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +20,8 @@ from typing import Any
 from emlib.errors import EmlibError
 
 POLL_SECONDS = 0.1
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+_without: set[int] = set()  # file systems that were said to have no locks
 
 
 class LockHeld(EmlibError):
@@ -64,29 +69,28 @@ class FileLock:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            self._lock(file, wait, on_wait)
+        except BaseException:
+            os.close(file)
+            raise
+        self._file = file
+
+    def _lock(self, file: int, wait: float | None, on_wait: Callable[[str], object] | None) -> None:
+        kind = fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX
         end = None if wait is None else time.monotonic() + wait
         told = False
-        while not self._try(file):
+        while not flock(file, kind | fcntl.LOCK_NB, self.path):
             holder = _holder(file)
             if end is not None and time.monotonic() >= end:
-                os.close(file)
                 raise LockHeld(f"{self.path}: held by {holder}")
             if on_wait is not None and not told:
                 on_wait(holder)
                 told = True
             time.sleep(POLL_SECONDS)
-        self._file = file
         if not self.shared:
             os.ftruncate(file, 0)
             os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-
-    def _try(self, file: int) -> bool:
-        kind = fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def release(self) -> None:
         """Give the lock back; nothing happens if it is not held."""
@@ -107,6 +111,40 @@ class FileLock:
         self.release()
 
 
+def flock(file: int, kind: int, path: Path) -> bool:
+    """Lock an open file; False if another process holds it and ``kind`` says not to wait.
+
+    Where its file system has no locks, says so once, and that must do.
+    """
+    try:
+        fcntl.flock(file, kind)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        if (device := os.fstat(file).st_dev) not in _without:
+            _without.add(device)
+            print(
+                f"{path}: this file system has no locks ({error.strerror}), so nothing stops a "
+                "second run: start no study twice, and leave the store alone while jobs run",
+                file=sys.stderr,
+                flush=True,
+            )
+    return True
+
+
+def awaited(path: Path, what: str) -> FileLock:
+    """The lock, taken however long it takes; says once whom ``what`` waits for."""
+    lock = FileLock(path)
+
+    def say(holder: str) -> None:
+        print(f"{what}: waiting for {holder}", file=sys.stderr, flush=True)
+
+    lock.acquire(wait=None, on_wait=say)
+    return lock
+
+
 def _holder(file: int) -> str:
     text = os.pread(file, 200, 0).decode(errors="replace").strip()
     return text or "another process"
@@ -119,7 +157,7 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
     line = json.dumps(record, ensure_ascii=False) + "\n"
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        flock(file, fcntl.LOCK_EX, path)
         os.write(file, line.encode("utf-8"))
     finally:
         os.close(file)

@@ -161,14 +161,23 @@ class StudyPaths:
 
     def block_lock(self, dataset: str, missingness: str, model: str, block: int) -> Path:
         """Held by the job that writes the block."""
-        return self._folder("locks", dataset, missingness, model) / f"{block_name(block)}.lock"
+        folder = self._folder("locks/block", dataset, missingness, model)
+        return folder / f"{block_name(block)}.lock"
+
+    def data_lock(self, dataset: str, block: int) -> Path:
+        """Held by the job that draws the data."""
+        return self._folder("locks/data", dataset) / f"{block_name(block)}.lock"
+
+    def mask_lock(self, dataset: str, missingness: str, block: int) -> Path:
+        """Held by the job that draws the holes."""
+        return self._folder("locks/masks", dataset, missingness) / f"{block_name(block)}.lock"
 
     def log(self, dataset: str, missingness: str, model: str, block: int) -> Path:
         folder = self._folder("logs/block", dataset, missingness, model)
         return folder / f"{block_name(block)}.log"
 
     def kernels(self, family: str) -> Path:
-        """Marker that the family's kernels compile here; small and constant."""
+        """Marker that compiling the family's kernels was tried; small and constant."""
         return self.root / "kernels" / f"{family}.txt"
 
     def _folder(self, kind: str, *ids: str) -> Path:

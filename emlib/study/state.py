@@ -26,6 +26,7 @@ STATUSES = (
     "invalid",
     "lost",
 )
+FAILURES = ("timeout", "decreased", "failed", "invalid", "lost")  # no answers of a comparison
 
 Group = tuple[str, str, str]
 
@@ -85,6 +86,12 @@ class StudyState:
     @property
     def blocks_missing(self) -> int:
         return sum(len(names) for names in self.missing.values())
+
+    @property
+    def missing_names(self) -> list[str]:
+        """The missing blocks, each ``dataset/missingness/model/block``."""
+        groups = sorted(self.missing.items())
+        return ["/".join((*group, block)) for group, blocks in groups for block in blocks]
 
 
 @dataclass(frozen=True)

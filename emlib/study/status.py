@@ -12,7 +12,7 @@ from emlib.study import grid
 from emlib.study.atomic import write_json
 from emlib.study.paths import StudyPaths
 from emlib.study.realized import realized_rates
-from emlib.study.state import STATUSES, StudyState, Told, ended, reasons, study_state
+from emlib.study.state import FAILURES, STATUSES, StudyState, Told, ended, reasons, study_state
 from emlib.study.store import Store
 from emlib.study.watch import watch
 
@@ -121,20 +121,27 @@ def _some(names: Sequence[str], most: int) -> str:
 
 
 def check_strict(study_dir: Path, output: Path) -> None:
-    """Refuse a study in which a fit did not converge (``strict: true``).
+    """Refuse a study in which a fit failed, or is not there any more (``strict: true``).
+
+    A fit that ran out of its allowance, or ended degenerate, is an answer of a comparison.
 
     Raises
     ------
     EmlibError
-        With the number of such fits by status.
+        With the number of such fits by status, and the blocks that are missing.
     """
-    total = study_state(study_dir).total
-    failed = {s: total[s] for s in STATUSES if s != "converged" and total[s]}
+    state = study_state(study_dir)
+    total = state.total
+    planned, faults = total["planned"], []
+    failed = {status: total[status] for status in FAILURES if total[status]}
     if failed:
         what = ", ".join(f"{number} {status}" for status, number in failed.items())
-        raise EmlibError(
-            f"strict: {sum(failed.values())} of {total['planned']} fits did not converge ({what}); "
-            f"{study_dir}/report.html shows them"
-        )
-    result: dict[str, Any] = {"fits": total["planned"], "converged": total["converged"]}
+        faults.append(f"{sum(failed.values())} of {planned} fits failed ({what})")
+    if state.done != planned:
+        lacking = _some(state.missing_names, SHOWN_BLOCKS)
+        blocks = f" (missing: {lacking})" if lacking else ""
+        faults.append(f"{state.done} of {planned} fits are there{blocks}")
+    if faults:
+        raise EmlibError(f"strict: {'; '.join(faults)}; {study_dir}/report.html shows them")
+    result: dict[str, Any] = {"fits": planned, "converged": total["converged"]}
     write_json(output, result)

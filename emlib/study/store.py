@@ -51,14 +51,26 @@ class Store:
     def read(self, data_id: str) -> tuple[dict[str, Found], list[Damage]]:
         """All records of one shard by identity, and the damage met on the way.
 
+        If a journal goes meanwhile, what it was compacted to is read.
+
         Raises
         ------
         StoreError
             If two records of one identity disagree; the text names both files.
         """
+        paths = self.journals(data_id)
+        while True:
+            try:
+                return self._read(paths)
+            except FileNotFoundError:
+                before, paths = paths, self.journals(data_id)
+                if paths == before:
+                    raise
+
+    def _read(self, paths: list[Path]) -> tuple[dict[str, Found], list[Damage]]:
         found: dict[str, Found] = {}
         damages: list[Damage] = []
-        for path in self.journals(data_id):
+        for path in paths:
             for item in read_journal(path):
                 if isinstance(item, Damage):
                     damages.append(item)

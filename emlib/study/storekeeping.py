@@ -6,7 +6,7 @@ Whatever rewrites journals holds the store's lock alone, so it is refused while 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +44,10 @@ def verify(root: Path) -> StoreCheck:
     faults: list[str] = []
     shards = store.shards()
     for data_id in shards:
-        paths = store.journals(data_id)
-        journals += len(paths)
-        size += sum(path.stat().st_size for path in paths)
+        for path in store.journals(data_id):
+            with suppress(FileNotFoundError):  # compacted meanwhile
+                size += path.stat().st_size
+                journals += 1
         try:
             found, damages = store.read(data_id)
         except StoreError as error:
@@ -77,11 +78,14 @@ def compact(root: Path) -> tuple[int, int]:
     StoreError
         If two records of one identity disagree; nothing of that shard is touched.
     """
-    return _rewrite(root, lambda data_id, identity, found: True)
+    with alone(root):
+        return _rewrite(root, lambda data_id, identity, found: True)
 
 
 def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
     """Drop fits that no kept study has in its files, and compact the rest.
+
+    A kept study must be whole: the finished fits of a block without files are in the store alone.
 
     Parameters
     ----------
@@ -98,9 +102,16 @@ def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
     Raises
     ------
     EmlibError
-        If a writer lives, or a folder holds no study.
+        If a writer lives, a folder holds no study, or a kept study has missing blocks.
     """
+    with alone(root):  # first, so that no job ends between the look at its files and its journals
+        return _rewrite(root, _needed(keep))
+
+
+def _needed(keep: Iterable[Path]) -> Callable[[str, str, Found], bool]:
+    """Tells whether a record of a data set, by identity, is one that the studies have."""
     from emlib.study.files import read_table
+    from emlib.study.state import study_state
 
     data_ids: set[str] = set()
     fit_ids: set[str] = set()
@@ -108,35 +119,38 @@ def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
         paths = StudyPaths(study_dir)
         if not paths.study.is_file():
             raise EmlibError(f"{study_dir}: no study here (study.json is missing)")
+        if missing := study_state(study_dir).missing_names:
+            raise EmlibError(
+                f"{study_dir}: {len(missing)} of its blocks are missing (the first: {missing[0]}), "
+                "and their finished fits are in the store alone; finish the study first (snakemake)"
+            )
         for block in planned_blocks(study_dir):
             ids = (block.dataset, block.missingness, block.model, block.block)
-            file = paths.block("fits", *ids)
-            if file.is_file():
-                table = read_table(file, ["fit_id", "data_id"])
-                fit_ids.update(table.column("fit_id").to_pylist())
-                data_ids.update(table.column("data_id").to_pylist())
+            table = read_table(paths.block("fits", *ids), ["fit_id", "data_id"])
+            fit_ids.update(table.column("fit_id").to_pylist())
+            data_ids.update(table.column("data_id").to_pylist())
 
     def needed(data_id: str, identity: str, found: Found) -> bool:
         if data_id not in data_ids:
             return False
         return identity in fit_ids or "fit" not in decode(found.content)
 
-    return _rewrite(root, needed)
+    return needed
 
 
 def _rewrite(root: Path, needed: Callable[[str, str, Found], bool]) -> tuple[int, int]:
     store = Store(root)
     before = after = 0
-    with alone(root):
-        for data_id in store.shards():
-            old = store.journals(data_id)
-            before += sum(path.stat().st_size for path in old)
-            found, _ = store.read(data_id)
-            kept = {name: item for name, item in found.items() if needed(data_id, name, item)}
-            if len(kept) < len(found) or len(old) > 1 or _damaged(old):
-                _replace(store, data_id, old, kept)
-            after += sum(path.stat().st_size for path in store.journals(data_id))
-            if not kept:
+    for data_id in store.shards():
+        old = store.journals(data_id)
+        before += sum(path.stat().st_size for path in old)
+        found, _ = store.read(data_id)
+        kept = {name: item for name, item in found.items() if needed(data_id, name, item)}
+        if len(kept) < len(found) or len(old) > 1 or _damaged(old):
+            _replace(store, data_id, old, kept)
+        after += sum(path.stat().st_size for path in store.journals(data_id))
+        if not kept:
+            with suppress(OSError):  # something else lies there, such as an .nfs file still open
                 store.shard(data_id).rmdir()
     return before, after
 

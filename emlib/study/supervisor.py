@@ -21,7 +21,7 @@ from emlib.study import garbage
 from emlib.study.assembly import Death, Rows, Task, block_tables
 from emlib.study.atomic import read_json, write_json
 from emlib.study.grid import Block, load_study, planned_blocks
-from emlib.study.locks import FileLock, append_line
+from emlib.study.locks import append_line, awaited
 from emlib.study.optima import worth_certifying
 from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
 from emlib.study.protocol import FINAL, Frame
@@ -75,9 +75,7 @@ def run_block(
     ids = (dataset, missingness, model, block)
     name = f"block {dataset} {missingness} {model} {block_name(block)}"
     try:
-        lock = FileLock(paths.block_lock(*ids))
-        lock.acquire(wait=None, on_wait=lambda holder: _say(f"{name}: waiting for {holder}"))
-        with lock, garbage.paused():
+        with awaited(paths.block_lock(*ids), name), garbage.paused():
             _run_locked(paths, ids, name, fingerprint, planned_as, command, threads)
     except OSError as error:
         raise EmlibError(f"{name}: {error}") from error

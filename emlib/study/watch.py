@@ -113,7 +113,7 @@ def _judge(paths: StudyPaths, state: StudyState) -> None:
     if state.done == total["planned"] and not state.blocks_missing and not lacking:
         print(f"study {name} is complete")
         return
-    writing = Counter(_held(path) for path in (paths.root / "locks").glob("*/*/*/*.lock"))[True]
+    writing = Counter(_held(path) for path in (paths.root / "locks").rglob("*.lock"))[True]
     what = f"{total['planned'] - state.done} of {total['planned']} fits are missing"
     if not state.blocks_missing and lacking:
         what = f"all blocks are there, but not {', '.join(lacking)}"

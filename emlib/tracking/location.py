@@ -3,15 +3,23 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from emlib.errors import ConfigError
 
 _VARIABLES = re.compile(r"(?:\$\w+|\$\{\w+\})+")
-_WORDS = "pass|pwd|secret|token|credential|auth|odbc_connect"
-_PARAMETER = re.compile(
-    rf"[?#&;](\w*(?:{_WORDS})\w*|(?:api|access)?[_-]?key|sig)=([^&;#\s]*)", re.IGNORECASE
+_PARAMETER = re.compile(r"[?#&;]([^\s?#&;=]+)=([^\s?#&;]*)")
+# Options of SQLite, PostgreSQL, MySQL and ODBC addresses that say how to connect, and hold no
+# secret. All others are taken for one: there is no end of names for a key.
+HARMLESS = (
+    *("cache", "check_same_thread", "isolation_level", "mode", "timeout", "uri"),
+    *("application_name", "channel_binding", "client_encoding", "connect_timeout", "gssencmode"),
+    *("host", "options", "port", "sslcert", "sslkey", "sslmode", "sslrootcert"),
+    *("target_session_attrs", "charset", "collation", "read_timeout", "ssl", "ssl_ca", "ssl_cert"),
+    *("ssl_check_hostname", "ssl_key", "ssl_verify_cert", "unix_socket", "write_timeout"),
+    *("driver", "encrypt", "trusted_connection", "trustservercertificate"),
 )
 
 
@@ -66,13 +74,15 @@ def tracking_uri(study_dir: Path, configured: str | None) -> str:
 
 def written_secret(configured: str) -> str:
     """What is wrong with a configured URI that holds a secret itself; "" if it holds none."""
-    for what, secret in _secrets(configured):
-        if not _VARIABLES.fullmatch(secret):
-            return (
-                f"{without_secrets(configured)!r} is given {what} that is written out; write $NAME "
-                "instead, the name of an environment variable that holds it (on a command line in "
-                "single quotes)"
-            )
+    allowed = f"; of options, only these may be written out: {', '.join(sorted(HARMLESS))}"
+    for found, more in ((_login(configured), ""), (_options(configured), allowed)):
+        for what, secret in found:
+            if not _VARIABLES.fullmatch(secret):
+                return (
+                    f"{without_secrets(configured)!r} is given {what} that is written out; write "
+                    "$NAME instead, the name of an environment variable that holds it (on a "
+                    f"command line in single quotes){more}"
+                )
     return ""
 
 
@@ -87,7 +97,7 @@ def without_secrets(uri: str) -> str:
 def hidden(text: str, uri: str) -> str:
     """A text without the URI's secrets, however it quotes them."""
     text = text.replace(uri, without_secrets(uri))
-    for _, secret in _secrets(uri):
+    for _, secret in chain(_login(uri), _options(uri)):
         for written in (secret, unquote(secret)):
             text = text.replace(written, "***")
     return masked(text)
@@ -96,11 +106,13 @@ def hidden(text: str, uri: str) -> str:
 def masked(text: str) -> str:
     """A text in which any URI may stand, without users, passwords and tokens."""
     text = re.sub(r"(?<=://)(?!/).*@", "***@", text)  # rather too much than too little
-    return _PARAMETER.sub(lambda found: found[0].partition("=")[0] + "=***", text)
+    return _PARAMETER.sub(
+        lambda found: found[0] if _harmless(found[1]) else found[0].partition("=")[0] + "=***", text
+    )
 
 
-def _secrets(uri: str) -> Iterator[tuple[str, str]]:
-    """What of a URI is secret, named; a server takes a user without password for a token."""
+def _login(uri: str) -> Iterator[tuple[str, str]]:
+    """What of a user is secret, named; a server takes a user without password for a token."""
     scheme, separator, rest = uri.partition("://")
     rest = rest if separator else uri
     if not rest.startswith("/"):
@@ -109,6 +121,17 @@ def _secrets(uri: str) -> Iterator[tuple[str, str]]:
             yield "a password", password
         elif user and not colon and scheme in ("http", "https"):
             yield "a user without password, a token,", user
-    for found in _PARAMETER.finditer(uri):
-        if found[2]:
-            yield f"{found[1]}=", found[2]
+
+
+def _options(uri: str) -> Iterator[tuple[str, str]]:
+    """What of query and fragment may be secret, named."""
+    start = r"\?" if uri.startswith("sqlite") else "[?#]"  # the name of its file may have a #
+    for part in re.split("[?#&;]", "".join(re.split(start, uri, maxsplit=1)[1:])):
+        name, _, value = part.partition("=")
+        if part and not _harmless(name):
+            # a token in base64 may end with =
+            yield (f"{name}=", value) if value.strip("=") else ("a query or fragment", part)
+
+
+def _harmless(option: str) -> bool:
+    return option.lower() in HARMLESS

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emlib.errors import ConfigError
+from emlib.study.locks import flock
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -41,7 +42,7 @@ def writer_lock(database: Path) -> Iterator[None]:
             "can, or another database"
         ) from error
     with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        flock(handle.fileno(), fcntl.LOCK_EX, Path(handle.name))
         yield
 
 

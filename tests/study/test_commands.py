@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from emlib.cli import main
 from emlib.errors import EmlibError
 from emlib.study import costs, files, plan, status
-from emlib.study.atomic import write_json
+from emlib.study.atomic import read_json, write_json
 from emlib.study.grid import load_study, planned_blocks
 from emlib.study.locks import FileLock
 from emlib.study.state import reasons, study_state
@@ -137,14 +137,32 @@ def test_status_groups_why_fits_did_not_converge_and_says_the_size_of_the_store(
     )
 
 
-def test_a_strict_study_fails_if_a_fit_did_not_converge(tmp_path):
+@pytest.mark.parametrize("end", ["timeout", "decreased", "failed", "invalid", "lost"])
+def test_a_strict_study_fails_if_a_fit_failed(tmp_path, end):
     paths = planned_study(tmp_path)
-    write_fits(paths, [("converged", ""), ("budget", "")])
-    with pytest.raises(EmlibError, match=r"fits did not converge \(36 budget\)"):
+    write_fits(paths, [("converged", ""), (end, ""), ("budget", "")])
+    with pytest.raises(EmlibError, match=rf"strict: 24 of 72 fits failed \(24 {end}\)"):
         status.check_strict(paths.root, tmp_path / "strict.json")
-    write_fits(paths, [("converged", "")])
+    assert not (tmp_path / "strict.json").exists()
+
+
+def test_a_strict_study_takes_fits_that_ran_out_or_ended_degenerate(tmp_path):
+    paths = planned_study(tmp_path)
+    write_fits(paths, [(end, "") for end in ("converged", "max_iter", "budget", "degenerate")])
     status.check_strict(paths.root, tmp_path / "strict.json")
-    assert (tmp_path / "strict.json").is_file()
+    assert read_json(tmp_path / "strict.json") == {"fits": 72, "converged": 20}
+
+
+def test_a_strict_study_fails_if_a_block_was_damaged_meanwhile(tmp_path):
+    paths = planned_study(tmp_path)
+    write_fits(paths, [("converged", "")])
+    ids = ("drawn", "mcar-0.2", "two", 1)
+    file = paths.block("curves", *ids)
+    file.write_bytes(file.read_bytes()[:-1])
+    words = r"strict: 62 of 72 fits are there \(missing: drawn/mcar-0\.2/two/0001 \(damaged\)\)"
+    with pytest.raises(EmlibError, match=words):
+        status.check_strict(paths.root, tmp_path / "strict.json")
+    assert not (tmp_path / "strict.json").exists()
 
 
 def test_an_unknown_study_is_told_with_those_that_exist(run, tmp_path):

@@ -1,5 +1,9 @@
 """The data and masks of a block, drawn from seed paths of their own."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ from emlib.errors import EmlibError
 from emlib.study.atomic import write_json
 from emlib.study.datafiles import make_data, make_masks
 from emlib.study.files import load_npz
+from emlib.study.locks import FileLock
 from emlib.study.paths import StudyPaths
 from emlib.study.realized import realized_rates
 from tests.study.small_study import DRAWN
@@ -91,6 +96,26 @@ def test_masks_record_the_share_of_each_column_s_observed_cells_that_they_hide(t
     assert (found.dataset, found.missingness, found.asked) == ("own", "file", 0.5)
     assert found.rate == pytest.approx(3 / 8)
     assert found.columns == {"a": pytest.approx(1 / 4), "b": pytest.approx(2 / 4)}
+
+
+@pytest.mark.parametrize("kind", ["data", "masks"])
+def test_a_job_waits_for_one_that_outlived_its_snakemake_and_then_reads_the_study(tmp_path, kind):
+    paths = planned(tmp_path)
+    ids = ("drawn",) if kind == "data" else ("drawn", "mcar-0.3")
+    make_data(paths.root, "drawn", 0)
+    lock = FileLock(paths.data_lock(*ids, 0) if kind == "data" else paths.mask_lock(*ids, 0))
+    lock.acquire()
+    command = [sys.executable, "-m", "emlib", kind, str(paths.root), *ids, "0000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as job, lock:
+        assert job.stderr is not None
+        words = f"{kind} {' '.join(ids)} 0000: waiting for process {os.getpid()} "
+        assert job.stderr.readline().startswith(words)
+        newer = planned(tmp_path, seed=6)
+    assert job.returncode == 0
+    file = newer.data(*ids, 0) if kind == "data" else newer.mask(*ids, 0)
+    waited = file.read_bytes()
+    assert (make_data if kind == "data" else make_masks)(newer.root, *ids, 0) == file
+    assert file.read_bytes() == waited
 
 
 def test_a_block_outside_the_plan_is_refused(tmp_path):

@@ -1,6 +1,9 @@
 """Locks stop a second process, and die with the process that holds them."""
 
+import errno
+import fcntl
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -10,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from emlib.study import locks
 from emlib.study.locks import FileLock, LockHeld, append_line
+from emlib.tracking.sqlite import writer_lock
 
 HOLD = """
 import sys, time
@@ -90,6 +95,56 @@ def test_shared_holders_share_and_shut_an_exclusive_one_out(tmp_path: Path) -> N
     with FileLock(path, shared=True), FileLock(path, shared=True), pytest.raises(LockHeld):
         FileLock(path).acquire()
     FileLock(path).acquire()
+
+
+@pytest.fixture(params=["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def without_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The words of a file system that has no locks."""
+    number = getattr(errno, request.param)
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(locks, "_without", set())
+    return os.strerror(number)
+
+
+def test_a_file_system_without_locks_is_told_of_once_and_worked_on(
+    tmp_path: Path, without_locks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.lock"
+    with FileLock(path) as first, FileLock(path, shared=True) as second:
+        assert first.held
+        assert second.held
+    append_line(tmp_path / "events.jsonl", {"i": 1})
+    with writer_lock(tmp_path / "mlflow.db"):
+        pass
+    assert (tmp_path / "events.jsonl").read_text() == '{"i": 1}\n'
+    said = capsys.readouterr().err
+    assert said.startswith(f"{path}: this file system has no locks ({without_locks})")
+    assert said.count("start no study twice") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
+@pytest.mark.parametrize("fault", ["held", "interrupted", "broken"])
+def test_whatever_keeps_a_lock_from_being_taken_leaves_no_file_open(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "a.lock"
+    with FileLock(path):
+        before = os.listdir("/proc/self/fd")
+        if fault == "broken":
+            monkeypatch.setattr(fcntl, "flock", fail)
+        with pytest.raises((LockHeld, OSError)):
+            FileLock(path).acquire(
+                wait=0.0 if fault == "held" else None,
+                on_wait=fail if fault == "interrupted" else None,
+            )
+        assert os.listdir("/proc/self/fd") == before
 
 
 def test_lines_of_many_processes_never_mix(tmp_path: Path) -> None:

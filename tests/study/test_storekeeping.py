@@ -15,7 +15,7 @@ from emlib.study.paths import StudyPaths
 from emlib.study.store import Store, Writer
 from emlib.study.storekeeping import collect_garbage, compact, verify
 from emlib.study.supervisor import run_block
-from tests.study.small_study import planned_study
+from tests.study.small_study import DRAWN, planned_study
 
 IDS = ("drawn", "mcar-0.2", "two", 0)
 DATA = "ab" * 16
@@ -61,6 +61,26 @@ def test_compacting_keeps_every_record_in_one_journal_a_shard(tmp_path: Path) ->
     assert compact(tmp_path) == (size_after, size_after)
 
 
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_store_that_is_compacted_while_it_is_verified_has_no_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: int
+) -> None:
+    put(tmp_path, "a", "b")
+    put(tmp_path, "b", "c")
+    listed, looks = Store.journals, []
+
+    def compacted_after(store: Store, data_id: str) -> list[Path]:
+        paths = listed(store, data_id)
+        looks.append(paths)
+        if len(looks) == look:
+            compact(tmp_path)
+        return paths
+
+    monkeypatch.setattr(Store, "journals", compacted_after)
+    check = verify(tmp_path)
+    assert (check.shards, check.records, check.faults) == (1, 3, [])
+
+
 def test_compacting_is_refused_while_a_writer_lives(tmp_path: Path) -> None:
     with Writer(Store(tmp_path)), pytest.raises(EmlibError, match="is writing"):
         compact(tmp_path)
@@ -69,10 +89,11 @@ def test_compacting_is_refused_while_a_writer_lives(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def two_studies(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPaths, StudyPaths]:
     folder = tmp_path_factory.mktemp("two")
-    big = planned_study(folder, study="big")
+    one = {"datasets": {"drawn": DRAWN}, "missingness": [{"mechanism": "mcar", "rate": 0.2}]}
+    big = planned_study(folder, study="big", **one)
     run_block(big.root, *IDS)
     run_block(big.root, *IDS[:3], 1)
-    small = planned_study(folder, study="small", inits={"random": None})
+    small = planned_study(folder, study="small", inits={"random": None}, replicates=2, **one)
     run_block(small.root, *IDS)
     return big, small
 
@@ -96,6 +117,35 @@ def test_garbage_is_what_no_kept_study_has_in_its_files(
     run_block(small.root, *IDS)
     assert small.block("fits", *IDS).read_bytes() == files
     assert '"computed": 0' in (small.logs / "events.jsonl").read_text().splitlines()[-1]
+
+
+def test_a_study_with_missing_blocks_cannot_be_kept(
+    two_studies: tuple[StudyPaths, StudyPaths], tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(two_studies[0].results, results)
+    everything = verify(results / "store")
+    StudyPaths(results / "big").block("curves", *IDS[:3], 1).unlink()
+    words = r"1 of its blocks are missing \(the first: drawn/mcar-0\.2/two/0001\).*finish .* first"
+    with pytest.raises(EmlibError, match=words):
+        collect_garbage(results / "store", [results / "small", results / "big"])
+    assert verify(results / "store") == everything
+
+
+def test_a_folder_with_a_stray_file_stays_and_the_others_are_tidied(
+    two_studies: tuple[StudyPaths, StudyPaths], tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(two_studies[1].root, results / "small")
+    shutil.copytree(two_studies[0].store, results / "store")
+    put(results / "store", "a", data_id="00" * 16)
+    put(results / "store", "b", data_id="ff" * 16)
+    stray = Store(results / "store").shard("00" * 16) / ".nfs0001"
+    stray.touch()
+    collect_garbage(results / "store", [results / "small"])
+    assert [path.name for path in stray.parent.iterdir()] == [".nfs0001"]
+    assert not Store(results / "store").shard("ff" * 16).exists()
+    assert not verify(results / "store").faults
 
 
 def test_a_folder_without_a_study_cannot_be_kept(tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def test_jobs_that_outlive_their_snakemake_are_counted(paths):
     ids = (first.dataset, first.missingness, first.model, first.block)
     with (
         FileLock(paths.block_lock(*ids)),
-        pytest.raises(EmlibError, match="alive without their Snakemake: 1;"),
+        FileLock(paths.data_lock(first.dataset, 1)),
+        FileLock(paths.mask_lock(first.dataset, first.missingness, 1)),
+        pytest.raises(EmlibError, match="alive without their Snakemake: 3;"),
     ):
         follow(paths)
 

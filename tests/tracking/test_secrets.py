@@ -33,6 +33,16 @@ WRITTEN = [
     f"mssql+pyodbc:///?odbc_connect=PWD%3D{SECRET}",
     f"sqlite+pysqlcipher://:{SECRET}@/mlflow.db",
     f"me:{SECRET}@host.org",
+    f"https://host/api?x-api-key={SECRET}",
+    f"https://host/api?private_key={SECRET}",
+    f"https://host/api?timeout=3&pw={SECRET}",
+    f"https://host/#jwt={SECRET}",
+    f"https://host/api?AccountKey={SECRET}",
+    f"https://host/api?sv=$VERSION;signature={SECRET}",
+    f"https://host/api?subscription-key={SECRET}",
+    f"https://host/api?{SECRET}",
+    f"https://host/#{SECRET}==",
+    f"sqlite:////data/my runs#1.db?key={SECRET}",
 ]
 
 
@@ -75,11 +85,16 @@ def test_a_secret_that_is_written_out_is_refused_and_not_repeated(tmp_path: Path
 @pytest.mark.parametrize(
     "uri",
     [
-        "https://me:$THE_PASSWORD@host:5000/api?token=${THE_TOKEN}&verbose=1",
+        "https://me:$THE_PASSWORD@host:5000/api?token=${THE_TOKEN}&timeout=1",
         "$THE_URI",
         "https://$THE_TOKEN@host",
         "postgresql+psycopg2://me@host/db?sslmode=require",
+        "postgresql://me@/db?host=/var/run/postgresql&options=-csearch_path%3Druns&connect_timeout=5",
+        "mysql+pymysql://me@host/db?charset=utf8mb4&ssl_ca=/etc/ca.pem",
+        "mssql+pyodbc://me@host/db?driver=ODBC+Driver+18+for+SQL+Server&Encrypt=yes",
         "sqlite:////data/a@b/mlflow.db?timeout=3",
+        "sqlite:////data/my runs#1.db?timeout=3",
+        "https://host/?$THE_TOKEN#$THE_TOKEN",
         "https://mlflow.example.org",
         "databricks",
     ],
@@ -89,7 +104,13 @@ def test_names_of_variables_and_what_is_no_secret_are_taken(tmp_path: Path, uri:
     assert load_config(config(tmp_path, uri)).tracking.uri == uri
 
 
-@pytest.mark.parametrize("wrong", [[WRITTEN[0]], {WRITTEN[0]: 1}])
+def test_a_refused_option_is_named_with_those_that_may_be_written_out():
+    fault = written_secret(f"https://host/api?sslmode=require&jwt={SECRET}")
+    assert "'https://host/api' is given jwt= that is written out" in fault
+    assert "only these may be written out: application_name, cache" in fault
+
+
+@pytest.mark.parametrize("wrong", [[WRITTEN[0]], {WRITTEN[0]: 1}, [WRITTEN[9]]])
 def test_errors_about_its_shape_do_not_repeat_it(tmp_path: Path, wrong: Any):
     with pytest.raises(ConfigError, match="tracking") as error:
         load_config(config(tmp_path, wrong))
@@ -185,5 +206,6 @@ def test_a_text_is_shown_without_the_secrets_of_uris_in_it():
     assert "p@ss" not in shown
     assert "p%40ss" not in shown
     assert (
-        masked("see https://a:b c@host/x?api_key=1&y=2") == "see https://***@host/x?api_key=***&y=2"
+        masked("see https://a:b c@host/x?x-api-key=1&mode=2")
+        == "see https://***@host/x?x-api-key=***&mode=2"
     )

@@ -379,6 +379,11 @@ class Model(ABC):
         """Entries of ``functionals`` that a gauge leaves open, so that they have no error."""
         return {}
 
+    @property
+    def unheld(self) -> "Model":
+        """This model with nothing held at its start: ``pack`` then has every parameter."""
+        return self
+
     @abstractmethod
     def n_parameters(self, data: Any) -> int:
         """Number of free parameters for these data: the length of ``pack``."""

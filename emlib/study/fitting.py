@@ -255,7 +255,7 @@ def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
     if result.params is not None:
         ends = {"start": start.params, "final": result.params}
         record["params"] = {
-            name: _floats(case.model.pack(params, coordinates="natural"))
+            name: _floats(case.model.unheld.pack(params, coordinates="natural"))
             for name, params in ends.items()
         }
     return record

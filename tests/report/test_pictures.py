@@ -7,7 +7,7 @@ import pytest
 
 from emlib.report.load import load_results
 from emlib.report.picture_figures import FIGURES, draw_pictures
-from emlib.report.pictures import read_pictures
+from emlib.report.pictures import kept_fits, params_of, read_pictures
 from emlib.report.tables import build_tables
 from emlib.report.theme import Look
 from emlib.study.atomic import write_bytes
@@ -26,9 +26,9 @@ CONFIG = {
     "missingness": [{"mechanism": "dropped_visibilities", "rate": 0.2}],
     "models": {
         "image": {"family": "gaussian_image", "pixels": 8, "n_bands": 2},
-        "video": {"family": "rotating_video", "pixels": 8, "n_states": 5},
+        "video": {"family": "rotating_video", "pixels": 8, "n_states": 5, "held": ["rotation"]},
     },
-    "inits": {"power_law": None, "motion": None},
+    "inits": {"power_law": None, "motion": {"lowest": 12.0, "highest": 12.0}},
     "baseline": "power_law",
     "exclude": [
         {"dataset": "still", "model": "video"},
@@ -70,6 +70,13 @@ def test_the_report_has_every_cell_beside_its_truth_and_every_figure(study: Stud
     look = Look.of(load_study(study.root), tables["cells"])
     drawn = draw_pictures(found, tables["cells"], look, study.figures)
     assert [name for name, svg in drawn.items() if "<svg" in svg] == list(FIGURES)
+
+
+def test_a_held_rotation_is_kept_for_the_report(study: StudyPaths) -> None:
+    results = load_results(study.root)
+    (block,) = [block for block in planned_blocks(study.root) if block.model == "video"]
+    cases, (row,) = kept_fits(results, block, "motion")
+    assert params_of(cases[0], row["final"]).rotation == 12.0
 
 
 def test_a_damaged_data_file_costs_its_pictures_and_no_report(study: StudyPaths) -> None:

@@ -240,6 +240,10 @@ class ImagingModel(Model):
             new[name] = flat.reshape(value.shape)
         return replace(around, **new)
 
+    @property
+    def unheld(self: Self) -> Self:
+        return replace(self, held=())
+
     def n_parameters(self, data: Visibilities) -> int:
         return len(self.pack(self.start(data, np.ones((data.n, 1)))))
 

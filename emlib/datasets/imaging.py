@@ -199,7 +199,8 @@ class RotatingVideoGenerator(VisibilityGenerator):
     """A video of ``n_frames`` (50): a still crescent and a spot on its ring.
 
     ``motion`` is orbit, infall, flare, accelerating or still; ``rotation`` (12) degrees a frame
-    from east to north; ``moving`` (0.3) is the spot's share of the flux.
+    from east to north; ``moving`` (0.3) is the spot's share of the flux.  The true ``rotation`` of
+    ``still`` is 0; ``accelerating``, whose is not one number, has none.
     """
 
     family: ClassVar[str] = "rotating_video"
@@ -222,5 +223,8 @@ class RotatingVideoGenerator(VisibilityGenerator):
             grid, settings["size"], settings["motion"], settings["n_frames"],
             settings["rotation"], settings["moving"],
         )  # fmt: skip
-        rotation = np.array(settings["rotation"], dtype=float)
-        return {"frames": frames.reshape(-1, grid.pixels, grid.pixels), "rotation": rotation}
+        sky = {"frames": frames.reshape(-1, grid.pixels, grid.pixels)}
+        if settings["motion"] == "accelerating":
+            return sky
+        rotation = 0.0 if settings["motion"] == "still" else settings["rotation"]
+        return {**sky, "rotation": np.array(rotation, dtype=float)}

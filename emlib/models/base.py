@@ -351,6 +351,10 @@ class Model(ABC):
         """
         return params
 
+    def is_comparable(self, truth: dict[str, Any]) -> bool:
+        """Whether ``parameter_error`` knows what to make of a generator's parameters."""
+        return self.accepts_truth(truth)
+
     def parameter_error(self, params: Any, truth: dict[str, Any]) -> float:
         """Distance from a generator's parameters, labels matched; NaN where none is defined."""
         return float("nan")

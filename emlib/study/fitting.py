@@ -296,7 +296,7 @@ def _scores(case: Case, result: Climb) -> Record:
     classes = posterior.responsibilities
     if case.labels is not None and classes is not None:
         scores["ari"] = adjusted_rand(classes.argmax(axis=1), case.labels)
-    if case.truth is not None and case.accepts_truth:
+    if case.truth is not None and model.is_comparable(dict(case.truth)):
         scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
     if case.truth is not None and "image" in model.traits:
         scores |= image_scores(

@@ -343,6 +343,10 @@ class RotatingVideoModel(ImagingModel):
             gain_phases=np.empty(0),
         )
 
+    def is_comparable(self, truth: dict[str, Any]) -> bool:
+        """Of a video of any pixels, whatever is estimated beside its rotation."""
+        return "rotation" in truth
+
     def parameter_error(self, params: RotatingVideoParams, truth: dict[str, Any]) -> float:
         """Of the rotation, degrees a frame."""
         difference = float(params.rotation) - float(truth["rotation"])

@@ -189,8 +189,7 @@ class ImagingModel(Model):
         }
 
     def start_from_image(self: Self, data: Visibilities, image: Array) -> Any:
-        """A start whose gains, if there are any, were fitted to this image, and the rest to the
-        data so calibrated.
+        """A start whose gains were fitted to this image, and the rest to the data so calibrated.
 
         Parameters
         ----------
@@ -198,8 +197,6 @@ class ImagingModel(Model):
         image : ndarray of shape (pixels ** 2,)
             Of any flux.
         """
-        if not self.gains:
-            return self.start(data, np.ones((data.n, 1)))
         seen = data.observed
         mean = self.grid.fourier(data.u[seen], data.v[seen]) @ image
         known = Measurements.of(data, mean)

@@ -20,7 +20,13 @@ from tests.study.small_study import planned_study
 SHARED = {"pixels": 8, "hours": [2.0, 3.0]}
 CONFIG = {
     "datasets": {
-        "still": {"generator": "gaussian_image", "cadence": 30, **SHARED},
+        "still": {
+            "generator": "gaussian_image",
+            "sky": "ring",
+            "size": 110,
+            "cadence": 30,
+            **SHARED,
+        },
         "orbit": {"generator": "rotating_video", "n_frames": 3, **SHARED},
     },
     "missingness": [{"mechanism": "dropped_visibilities", "rate": 0.2}],
@@ -67,6 +73,7 @@ def test_the_report_has_every_cell_beside_its_truth_and_every_figure(study: Stud
     dropped = np.concatenate([dropped for _, dropped in found.planes.values()])
     assert 0 < dropped.sum() < len(dropped)
     assert list(tables["rings"]["init"]) == ["power_law", "(truth)"]
+    assert np.isnan(tables["rings"]["diameter"].iloc[1])  # too wide to be measured
     look = Look.of(load_study(study.root), tables["cells"])
     drawn = draw_pictures(found, tables["cells"], look, study.figures)
     assert [name for name, svg in drawn.items() if "<svg" in svg] == list(FIGURES)

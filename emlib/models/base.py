@@ -5,7 +5,7 @@ A model is an immutable record of fixed settings.  It never knows which algorith
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -39,6 +39,11 @@ NOT_NEGATIVE = SHARES | {
     "noise_weights", "gain_amplitudes",
 }  # fmt: skip
 """Parameters, by their names in the records, that are probabilities or sizes."""
+
+
+def prepared(default: Any) -> Any:
+    """A field that ``prepare`` finds in the data: of a model's record, and no setting."""
+    return field(default=default, metadata={"prepared": True})
 
 
 class Degenerate(Exception):

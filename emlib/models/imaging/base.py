@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emlib.data.sky import Grid
 from emlib.data.visibilities import Visibilities
 from emlib.errors import InvalidData, require_count, require_positive
-from emlib.models.base import Model, Step, is_unconstrained
+from emlib.models.base import Model, Step, is_unconstrained, prepared
 from emlib.models.imaging.measurement import (
     STEPS,
     Measurements,
@@ -94,7 +94,7 @@ class ImagingModel(Model):
     gains: bool = False
     gain_spread: float = 0.1
     held: tuple[str, ...] = ()
-    reference: tuple[bool, ...] = ()
+    reference: tuple[bool, ...] = prepared(())
 
     def __post_init__(self) -> None:
         require_count("pixels", self.pixels)

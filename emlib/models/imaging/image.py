@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Diagnosis, Posteriors, Step
+from emlib.models.base import Degenerate, Diagnosis, Posteriors, Step, prepared
 from emlib.models.imaging.base import ImagingModel, is_last, kept, made_last
 from emlib.models.imaging.measurement import (
     Measurements,
@@ -147,7 +147,7 @@ class GaussianImageModel(ImagingModel):
     record: ClassVar[type] = GaussianImageParams
 
     n_bands: int = 4
-    resolved: float | None = None
+    resolved: float | None = prepared(None)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -299,9 +299,8 @@ def _scores(case: Case, result: Climb) -> Record:
     if case.truth is not None and model.is_comparable(dict(case.truth)):
         scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
     if case.truth is not None and "image" in model.traits:
-        scores |= image_scores(
-            posterior.latent, case.truth, model.field_of_view, anywhere=model.gains
-        )
+        anywhere = model.gains and "gain_phases" not in model.held
+        scores |= image_scores(posterior.latent, case.truth, model.field_of_view, anywhere)
     if case.has_hidden:
         completed = posterior.completed
         scores["imputation_error"] = imputation_error(

@@ -160,6 +160,20 @@ def test_a_rotation_has_its_error_whatever_is_estimated_beside_it(settings: dict
     assert record["parameter_error"] == 3.0  # of 12
 
 
+def test_an_image_whose_station_phases_are_held_is_scored_where_it_is(monkeypatch) -> None:
+    shifted = []
+
+    def seen(latent: Any, truth: Any, field_of_view: float, anywhere: bool) -> dict[str, float]:
+        shifted.append(anywhere)
+        return {}
+
+    monkeypatch.setattr(emlib.study.fitting, "image_scores", seen)
+    for held in [], ["gain_amplitudes"], ["gain_amplitudes", "gain_phases"]:
+        one = spec("motion", stopping={"tol": 1e-3, "max_iter": 1})
+        run_fit(video({"gains": True, "held": held}), one)
+    assert shifted == [True, True, False]
+
+
 def test_an_oracle_starts_from_the_truth_and_only_where_there_is_one() -> None:
     assert outcome(init="truth")["status"] == "converged"
     row = run_fit(case(truth=None), spec("truth"))["fit"]

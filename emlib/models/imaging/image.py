@@ -1,10 +1,14 @@
-"""A static image as a Gaussian process, its hyper-parameters learned by EM.
+"""A static image as a Gaussian process, its hyper-parameters learned by a generalization of EM.
 
     y = H x + n,   x = flux mu + diag(mu) W s,   s_k ~ N(0, band_variances[band of k]),
 
 where mu is a round Gaussian and W the orthonormal Fourier basis in bands of radial frequency.  The
 marginal law of the data is normal with covariance S = noise + sum_b band_variances[b] K_b, so that
 an iteration costs the cube of the number of visibilities, whatever the number of pixels.
+
+The objective never falls, as under EM, whose own step for a variance is slow: variances and noise
+maximize another minorizer of the loglik, in closed form (MM; Zhou, Hu, Zhou and Lange 2019), the
+flux the loglik itself (ECME), and gains take steps of Newton.  Student weights take EM's step.
 """
 
 from dataclasses import dataclass, field, replace
@@ -354,7 +358,11 @@ class GaussianImageModel(ImagingModel):
         params: GaussianImageParams,
         free: frozenset[str] | None = None,
     ) -> GaussianImageParams:
-        """Each band's variance is the mean expected square; the measurement's steps beside it."""
+        """Each band's variance is the mean expected square; the measurement's steps beside it.
+
+        Climbs ask for the weights alone (see ``cycle``): the rest is EM as the textbook has it, and
+        what Q is tested by.
+        """
         params, free = self.measured(stats, params, free)
         if "band_variances" in free:
             params = replace(params, band_variances=np.maximum(stats.band_squares, 0.0))

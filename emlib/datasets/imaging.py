@@ -33,7 +33,7 @@ HOURS = {"sgra": (16.0, 30.0), "m87": (10.0, 26.0)}
 """Greenwich sidereal hours of a night on which two stations at least see the source."""
 VIDEO_HOURS = {"sgra": (1.5, 3.2), "m87": (17.0, 18.7)}
 """Those of a video: five sites see Sgr A*, four or five see M87."""
-SIMULATED = ("hours", "cadence", "integration", "stations")
+SIMULATED: tuple[str, ...] = ("hours", "cadence", "integration", "stations")
 """Settings of an observation that measured files take the place of."""
 
 not_negative = number("not a number of at least 0", lambda value: value >= 0, 0.0)

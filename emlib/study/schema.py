@@ -52,8 +52,10 @@ def _datasets() -> Schema:
     strings = {"type": "array", "items": name}
     table = {"enum": list(TABLES), "description": "A real table that comes with emlib."}
     csv = {"type": "string", "description": "Path of a CSV file, from the working folder."}
-    files = {"anyOf": [name, {**strings, "minItems": 1}]}
-    files["description"] = "Visibilities as the Event Horizon Telescope's data releases have them."
+    files = {
+        "anyOf": [name, {**strings, "minItems": 1}],
+        "description": "Visibilities as the Event Horizon Telescope's data releases have them.",
+    }
     parts = {key: _generator_setting(setting) for key, setting in FILE_SETTINGS.items()}
     own = {key: name if key in ("label", "sequence") else strings for key in DATASET_KEYS["csv"]}
     kinds = [

@@ -66,7 +66,7 @@ def problem(family: str, holes: bool, **sizes: Any) -> Problem:
         array.setflags(write=False)
     fields = {field.name for field in dataclasses.fields(FAMILIES[family])}  # type: ignore[arg-type]
     settings = {key: given[key] for key in fields & set(given) if key != "n_levels"}
-    settings |= MODELS.get(family, {}) | {key: sizes[key] for key in fields & set(sizes)}
+    settings |= {**MODELS.get(family, {}), **{key: sizes[key] for key in fields & set(sizes)}}
     return Problem(family, settings, values, extras)
 
 

@@ -304,6 +304,34 @@ def test_no_band_is_finer_than_the_longest_observed_baseline():
     assert model.resolved < GaussianImageModel(pixels=12).prepare(data).resolved
 
 
+def drawn_sky(model, variances, seed):
+    """An image from the model's own law, on a grid twice as fine."""
+    waves = np.sqrt(variances[model.bands]) * np.random.default_rng(seed).normal(
+        size=len(model.bands)
+    )
+    image = (model.mean_image * (2.0 + model.grid.waves()[0] @ waves)).reshape(2 * [model.pixels])
+    return {"image": np.kron(image, np.full((2, 2), 0.25)), "field_of_view": np.array(160.0)}
+
+
+def test_an_image_starts_from_the_true_flux_and_the_power_of_its_waves():
+    model, variances = GaussianImageModel(pixels=16, n_bands=3), np.array([10.0, 2.0, 0.5])
+    starts = []
+    for seed in range(8):
+        truth = drawn_sky(model, variances, seed)
+        assert model.accepts_truth(truth)
+        starts.append(model.from_truth(truth))
+        assert starts[-1].flux == pytest.approx(truth["image"].sum())
+    ratios = np.mean([start.band_variances for start in starts], axis=0) / variances
+    assert ((ratios > 0.5) & (ratios < 2.0)).all()
+
+
+@pytest.mark.parametrize("other", [{"gains": True}, {"noise": "student"}, {"pixels": 7}])
+def test_what_a_truth_does_not_say_is_no_start(other):
+    truth = drawn_sky(GaussianImageModel(pixels=16), np.ones(4), 0)
+    assert not GaussianImageModel(**{"pixels": 16, **other}).accepts_truth(truth)
+    assert not RotatingVideoModel(pixels=16, n_states=5).accepts_truth(truth)
+
+
 @PROBLEMS
 def test_held_parameters_stay_and_are_not_counted(problem):
     model, params, data = problem(np.random.default_rng(5))

@@ -36,6 +36,14 @@ LARGEST_CORRELATION = 1.0 - 1e-4
 GAIN_SWEEPS = 50
 """Passes over the stations that fit the gains of a start to an image."""
 
+PERFECT = {
+    "noise_scale": np.asarray(1.0),
+    "noise_weights": np.empty(0),
+    "gain_amplitudes": np.empty(0),
+    "gain_phases": np.empty(0),
+}
+"""The parameters of a measurement with thermal noise alone and perfect stations."""
+
 IDENTITY = (np.asarray, np.asarray)
 UNCONSTRAINED: dict[str, tuple[Callable[[Any], Array], Callable[[Any], Array]]] = {
     "flux": IDENTITY,
@@ -187,6 +195,21 @@ class ImagingModel(Model):
             "gain_amplitudes": np.ones(n_gains),
             "gain_phases": np.zeros(n_gains),
         }
+
+    def true_frames(self, truth: dict[str, Any], name: str) -> Array | None:
+        """A generator's images on this grid, shape (T, pixels ** 2), Jy; None where they are not.
+
+        ``name`` is ``image`` or ``frames``.  Weights and gains are none of its parameters.
+        """
+        if name not in truth or self.penalized:
+            return None
+        fine, side = np.asarray(truth[name]), self.pixels
+        if float(truth["field_of_view"]) != self.field_of_view or fine.shape[-1] % side:
+            return None
+        block = fine.shape[-1] // side
+        return np.asarray(
+            fine.reshape(-1, side, block, side, block).sum(axis=(2, 4)).reshape(-1, side**2)
+        )
 
     def start_from_image(self: Self, data: Visibilities, image: Array) -> Any:
         """A start whose gains were fitted to this image, and the rest to the data so calibrated.

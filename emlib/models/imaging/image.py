@@ -22,7 +22,7 @@ from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
 from emlib.models.base import Degenerate, Diagnosis, Posteriors, Step, prepared
-from emlib.models.imaging.base import ImagingModel, is_last, kept, made_last
+from emlib.models.imaging.base import PERFECT, ImagingModel, is_last, kept, made_last
 from emlib.models.imaging.measurement import (
     Measurements,
     SignalStats,
@@ -421,6 +421,21 @@ class GaussianImageModel(ImagingModel):
         return GaussianImageParams(
             band_variances=size * shape, **self.measurement_start(data, flux)
         )
+
+    def accepts_truth(self, truth: dict[str, Any]) -> bool:
+        return self.true_frames(truth, "image") is not None
+
+    def from_truth(self, truth: dict[str, Any]) -> GaussianImageParams:
+        """The true flux; and the mean squares of the coefficients closest to the true image.
+
+        An image has no true variances.  Far from the centre, where the mean image hardly shines, no
+        coefficient is known.
+        """
+        (image,) = np.asarray(self.true_frames(truth, "image"))
+        flux = image.sum()
+        waves = np.linalg.lstsq(self._atoms, image - flux * self.mean_image, rcond=1e-2)[0]
+        squares = np.bincount(self.bands, waves**2) / np.bincount(self.bands)
+        return GaussianImageParams(squares, np.asarray(flux), **PERFECT)
 
     def image(self, params: GaussianImageParams, data: Visibilities) -> tuple[Array, Array]:
         """Posterior mean and standard deviation of the image, Jy a pixel, each (pixels, pixels)."""

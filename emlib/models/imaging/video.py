@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count, require_positive
 from emlib.models.base import Degenerate, Diagnosis, Posteriors
-from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept, made_last
+from emlib.models.imaging.base import (
+    LARGEST_CORRELATION,
+    PERFECT,
+    ImagingModel,
+    kept,
+    made_last,
+)
 from emlib.models.imaging.frames import Frames, Smoothed
 from emlib.models.imaging.measurement import (
     Measurements,
@@ -310,21 +316,11 @@ class RotatingVideoModel(ImagingModel):
         )
 
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
-        """A video of these pixels; weights and gains are none of the generator's parameters."""
-        known = {"rotation", "frames", "field_of_view"} <= set(truth)
-        return (
-            known
-            and not self.penalized
-            and float(truth["field_of_view"]) == self.field_of_view
-            and np.shape(truth["frames"])[-1] % self.pixels == 0
-        )
+        return "rotation" in truth and self.true_frames(truth, "frames") is not None
 
     def from_truth(self, truth: dict[str, Any]) -> RotatingVideoParams:
         """The true rotation; and the variances of the states that are closest to the frames."""
-        fine, side = np.asarray(truth["frames"]), self.pixels
-        block = fine.shape[-1] // side
-        frames = fine.reshape(len(fine), side, block, side, block).sum(axis=(2, 4))
-        frames = frames.reshape(len(fine), -1)
+        frames = np.asarray(self.true_frames(truth, "frames"))
         flux = frames.sum(axis=1).mean()
         still = frames.mean(axis=0)
         images = self.basis.images
@@ -337,10 +333,7 @@ class RotatingVideoModel(ImagingModel):
             correlation=np.asarray(0.9),
             rotation=np.asarray(truth["rotation"], dtype=np.float64),
             flux=np.asarray(flux),
-            noise_scale=np.asarray(1.0),
-            noise_weights=np.empty(0),
-            gain_amplitudes=np.empty(0),
-            gain_phases=np.empty(0),
+            **PERFECT,
         )
 
     def is_comparable(self, truth: dict[str, Any]) -> bool:

@@ -366,7 +366,7 @@ class Model(ABC):
 
     @abstractmethod
     def pack(self, params: Any, coordinates: str = "natural", around: Any = None) -> Array:
-        """Vector of ``n_parameters`` numbers in the chart around ``around`` (``params`` itself).
+        """Vector of ``n_coordinates`` numbers in the chart around ``around`` (``params`` itself).
 
         ``coordinates`` is natural or unconstrained.  Gauges are fixed.  An unconstrained
         coordinate that is not finite says that the parameter lies on the boundary.
@@ -395,7 +395,11 @@ class Model(ABC):
 
     @abstractmethod
     def n_parameters(self, data: Any) -> int:
-        """Number of free parameters for these data: the length of ``pack``."""
+        """Number of free parameters for these data."""
+
+    def n_coordinates(self, data: Any) -> int:
+        """Length of ``pack``: the free parameters, and what is latent but climbed like them."""
+        return self.n_parameters(data)
 
     @abstractmethod
     def posterior(self, params: Any, data: Any) -> Posteriors:

@@ -185,10 +185,18 @@ def test_packed_parameters_come_back(problem, coordinates):
     for seed in range(8):
         model, params, data = problem(np.random.default_rng(seed))
         vector = model.pack(params, coordinates)
-        assert vector.shape == (model.n_parameters(data),)
+        assert vector.shape == (model.n_coordinates(data),)
         back = model.unpack(vector, params, coordinates)
         assert model.pack(back, coordinates) == pytest.approx(vector, rel=1e-9)
         assert model.e_step(back, data).loglik == pytest.approx(model.e_step(params, data).loglik)
+
+
+@pytest.mark.parametrize("held", [(), ("noise_weights",)])
+def test_student_noise_has_as_many_parameters_as_normal_noise(held):
+    data = tiny(np.random.default_rng(0))
+    for kind in GaussianImageModel, RotatingVideoModel:
+        normal, student = kind(pixels=4), kind(pixels=4, noise="student", held=held)
+        assert student.n_parameters(data) == normal.n_parameters(data)
 
 
 @PROBLEMS

@@ -264,8 +264,13 @@ class ImagingModel(Model):
     def unheld(self: Self) -> Self:
         return replace(self, held=())
 
-    def n_parameters(self, data: Visibilities) -> int:
+    def n_coordinates(self, data: Visibilities) -> int:
         return len(self.pack(self.start(data, np.ones((data.n, 1)))))
+
+    def n_parameters(self, data: Visibilities) -> int:
+        """As everywhere: the weights of Student's t are latent, and none."""
+        latent = self.noise == "student" and "noise_weights" not in self.held
+        return self.n_coordinates(data) - latent * int(data.observed.sum())
 
     def _free(self) -> list[str]:
         return [f.name for f in fields(self.record) if f.name not in self.held]

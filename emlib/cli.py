@@ -276,6 +276,7 @@ def masks(
 @click.argument("model")
 @click.argument("block")
 @FINGERPRINT
+@click.option("--planned-as", default="", help="Digest that is kept in the block's files.")
 @click.option("--threads", type=click.IntRange(min=1), default=1)
 def block(
     study_dir: Path,
@@ -284,13 +285,14 @@ def block(
     model: str,
     block: str,
     fingerprint: str | None,
+    planned_as: str,
     threads: int,
 ) -> None:
     """Run the fits of one block that the store does not hold yet."""
     from emlib.study.supervisor import run_block
 
     ids = (dataset, missingness, model, block_number(block))
-    sys.exit(run_block(study_dir, *ids, fingerprint, threads=threads))
+    sys.exit(run_block(study_dir, *ids, fingerprint, planned_as, threads=threads))
 
 
 @main.command(hidden=True)

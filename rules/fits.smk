@@ -51,4 +51,4 @@ rule block:
         PIN_THREADS
         + "python -m emlib block results/{params.study} {wildcards.dataset} {wildcards.missingness} "
         "{wildcards.model} {wildcards.block} --fingerprint {params.fingerprint} "
-        "--threads {threads} > {log} 2>&1"
+        "--planned-as {params.fits} --threads {threads} > {log} 2>&1"

@@ -1,7 +1,8 @@
 """``python -m benchmarks.study.planning``: Snakemake on a study of a million fits, before any runs.
 
-Measured are ``snakemake -n`` where nothing is there, and where every file is (empty stand-ins,
-which ``--touch`` enters in Snakemake's own records): finding that there is nothing to do.
+Measured are ``snakemake -n`` where nothing is there, and where every file is (stand-ins of the size
+that such files have, checksum and all, since each start reads them; ``--touch`` enters them in
+Snakemake's own records): finding that there is nothing to do.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.study.project import Project
+from emlib.study.atomic import write_json
+from emlib.study.checksums import BLANK, sealed
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
 from emlib.study.prepare import prepare
 
 CONFIG = Path(__file__).with_name("reference.yaml")
+BYTES_A_FIT = {"fits": 135, "curves": 850, "timings": 67, "params": 230}
+"""In the block files of the reference study; the other two have some a replicate."""
+FEW_BYTES = 20_000
 
 
 def stand_in(project: Project, replicates: int) -> None:
-    """An empty file for every output of the blocks' rules, and a database that the receipt is of.
+    """A file for every output of the blocks' rules, and a database that the receipt is of.
 
     What comes after the blocks is left to ``--touch``, which wants files too: their names are
     Snakemake's own, read from its summary.
@@ -27,22 +33,30 @@ def stand_in(project: Project, replicates: int) -> None:
     results = project.root / "results"
     prepared = prepare(CONFIG, {"replicates": replicates}, results)
     jobs, root = prepared["jobs"], Path(prepared["root"])
-    names = [f"kernels/{family}.txt" for family in jobs["kernels"]]
-    names += [f"{kind}/{key}.npz" for kind in ("data", "masks") for key in jobs[kind]]
-    names += [f"{kind}/{key}.parquet" for kind in BLOCK_KINDS for key in jobs["blocks"]]
-    for name in names:
-        _touch(root / name)
+    fits = 200 * replicates // len(jobs["blocks"])
+    few = sealed(bytes(FEW_BYTES) + BLANK)
+    for family in jobs["kernels"]:
+        _touch(root / "kernels" / f"{family}.txt")
+    for kind in ("data", "masks"):
+        for key in jobs[kind]:
+            _touch(root / kind / f"{key}.npz", few)
+    for kind in BLOCK_KINDS:
+        content = sealed(bytes(BYTES_A_FIT[kind] * fits) + BLANK) if kind in BYTES_A_FIT else few
+        for key in jobs["blocks"]:
+            _touch(root / kind / f"{key}.parquet", content)
+    write_json(StudyPaths(root).jobs, jobs)
     _touch(StudyPaths(root).database)
     _touch(StudyPaths(root).tables / "cells.csv")  # what a finished run says is read from it
     project.snakemake(*_arguments(replicates), "--summary")
     listed = (project.root / "snakemake.log").read_text()
     for name in re.findall(r"^(results/\S+)\t", listed, re.MULTILINE):
-        _touch(project.root / name)
+        if not (project.root / name).exists():
+            _touch(project.root / name, few)
 
 
-def _touch(path: Path) -> None:
+def _touch(path: Path, content: bytes = b"") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+    path.write_bytes(content)
 
 
 def _arguments(replicates: int) -> tuple[str, ...]:

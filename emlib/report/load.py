@@ -1,6 +1,7 @@
 """Reads a study's block files, columns at a time, and says which blocks are there.
 
-A block counts only whole: if one of its six files is absent or damaged, it is named and left out.
+A block counts only whole: if one of its six files is absent or damaged, or they are of an earlier
+plan of the study, it is named and left out.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ OWN = "fit_id"
 OWN_OBJECTIVE = ("classification", "stochastic", "online")
 """Algorithms whose objective is not the penalized loglik of a model with a prior."""
 SETTING = ["dataset", "missingness", "model", "algorithm"]
+EARLIER_PLAN = "of an earlier plan"
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,11 @@ def load_results(study_dir: Path) -> Results:
         group: int(number)
         for group, number in plan.groupby(SETTING[:3], sort=False)["starts"].sum().items()
     }
-    found = [_read_block(paths, block, starts) for block in grid.planned_blocks(paths.root)]
+    digests = grid.planned_digests(paths.root)
+    found = [
+        _read_block(paths, block, starts, digests.get(block.key))
+        for block in grid.planned_blocks(paths.root)
+    ]
     coverage = pd.DataFrame([row for row, _ in found])
     fits = _stack(found, "fits", [*FIT_COLUMNS, *TIMING_COLUMNS[1:]])
     references = _stack(found, "references", files.SCHEMAS["references"].names)
@@ -166,7 +172,9 @@ def _stack(found: list[Found], kind: str, columns: list[str]) -> pd.DataFrame:
     return to_frame(pa.schema([(name, kinds[name]) for name in columns]).empty_table())
 
 
-def _read_block(paths: StudyPaths, block: grid.Block, starts: Mapping[Any, int]) -> Found:
+def _read_block(
+    paths: StudyPaths, block: grid.Block, starts: Mapping[Any, int], planned_as: str | None
+) -> Found:
     group = (block.dataset, block.missingness, block.model)
     row: dict[str, Any] = {
         "dataset": block.dataset,
@@ -191,6 +199,8 @@ def _read_block(paths: StudyPaths, block: grid.Block, starts: Mapping[Any, int])
             files.sound_bytes(path[later])
     except StoreError:
         return row | {"missing": "damaged"}, {}
+    if planned_as is not None and files.planned_as(path["fits"]) != planned_as:
+        return row | {"missing": EARLIER_PLAN}, {}
     return row | {"found": len(fits)}, tables | {"fits": _beside(fits, timings)}
 
 

@@ -14,7 +14,7 @@ from emlib.report.ademp import ademp
 from emlib.report.budgets import BUDGETS
 from emlib.report.cells import STATUSES, budget_of, is_generated
 from emlib.report.headline import headline
-from emlib.report.load import rows_of
+from emlib.report.load import EARLIER_PLAN, rows_of
 from emlib.report.picture_figures import animations
 from emlib.report.pictures import Pictures
 from emlib.report.provenance import provenance, study_text
@@ -125,7 +125,7 @@ def context(study: dict[str, Any], tables: Tables) -> dict[str, Any]:
 def _lack(missing: str) -> str:
     if missing.count(",") == len(BLOCK_KINDS) - 1:
         return "no file yet"
-    return missing if missing in ("", "damaged") else f"lacks {missing}"
+    return missing if missing in ("", "damaged", EARLIER_PLAN) else f"lacks {missing}"
 
 
 def half_width(profiles: pd.DataFrame) -> float:

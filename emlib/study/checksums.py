@@ -70,3 +70,4 @@ def _files(paths: StudyPaths, jobs: Mapping[str, Any]) -> Iterable[Path]:
     for kind in BLOCK_KINDS:
         yield from (paths.root / kind / f"{key}.parquet" for key in jobs["blocks"])
     yield from sorted(paths.tables.glob("*.parquet"))
+    yield paths.pictures

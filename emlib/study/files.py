@@ -78,12 +78,14 @@ Rows = Mapping[str, Sequence[Any]] | Iterable[Mapping[str, Any]]
 """Columns by name, or rows as mappings; a pyarrow Table will do as well."""
 
 
-def write_table(path: Path, rows: Rows | pa.Table, schema: str | pa.Schema) -> None:
-    """Write ``table_bytes(rows, schema)``; the file appears whole or not at all."""
-    write_bytes(Path(path), table_bytes(rows, schema))
+def write_table(
+    path: Path, rows: Rows | pa.Table, schema: str | pa.Schema, planned_as: str = ""
+) -> None:
+    """Write ``table_bytes(rows, schema, planned_as)``; the file appears whole or not at all."""
+    write_bytes(Path(path), table_bytes(rows, schema, planned_as))
 
 
-def table_bytes(rows: Rows | pa.Table, schema: str | pa.Schema) -> bytes:
+def table_bytes(rows: Rows | pa.Table, schema: str | pa.Schema, planned_as: str = "") -> bytes:
     """Content of a parquet file; the same rows give the same bytes.
 
     Parameters
@@ -92,6 +94,8 @@ def table_bytes(rows: Rows | pa.Table, schema: str | pa.Schema) -> bytes:
         Exactly the schema's columns. In float columns None becomes NaN.
     schema : str or Schema
         A name in ``SCHEMAS``, or a schema.
+    planned_as : str
+        Digest of all that decides the rows, kept in the file's metadata.
 
     Raises
     ------
@@ -103,6 +107,8 @@ def table_bytes(rows: Rows | pa.Table, schema: str | pa.Schema) -> bytes:
     buffer = io.BytesIO()
     with pq.ParquetWriter(buffer, schema, compression="zstd", store_schema=False) as writer:
         writer.write_table(table)
+        if planned_as:
+            writer.add_key_value_metadata({"planned_as": planned_as})
         writer.add_key_value_metadata({"checksum": BLANK.decode()})
     return sealed(buffer.getvalue())
 
@@ -134,6 +140,12 @@ def read_table(
             return table.replace_schema_metadata(None)
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(Path(path), str(error)) from error
+
+
+def planned_as(path: Path) -> str:
+    """Digest of all that decided a table's rows; empty where its writer was told none."""
+    metadata = pq.read_metadata(path).metadata or {}
+    return str(metadata.get(b"planned_as", b"").decode())
 
 
 def sound_bytes(path: Path) -> bytes:

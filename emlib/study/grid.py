@@ -6,6 +6,7 @@ Everything here is sorted by id, so that the order in which the config lists thi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from emlib.errors import ConfigError
 from emlib.study import identity
 from emlib.study.atomic import read_json
-from emlib.study.paths import StudyPaths
+from emlib.study.paths import StudyPaths, block_name
 
 Study = Mapping[str, Any]
 AXES = ("dataset", "missingness", "model", "init", "algorithm")
@@ -49,6 +50,11 @@ class Block:
     @property
     def replicates(self) -> range:
         return range(self.first, self.last)
+
+    @property
+    def key(self) -> str:
+        """Its place below each kind's folder."""
+        return "/".join((self.dataset, self.missingness, self.model, block_name(self.block)))
 
 
 class PlannedFit(NamedTuple):
@@ -143,6 +149,17 @@ def planned_blocks(study_dir: Path) -> list[Block]:
     paths = StudyPaths(study_dir)
     study = load_study(study_dir)
     return blocks(study, frozen_block_size(paths) or study["block_size"])
+
+
+def planned_digests(study_dir: Path) -> dict[str, str]:
+    """By the blocks' keys, what their files are planned as; empty before the study's first run.
+
+    Files that were planned otherwise are of an earlier plan, and count as missing.
+    """
+    with suppress(FileNotFoundError):
+        jobs = read_json(StudyPaths(study_dir).jobs)
+        return {key: job["fits"] for key, job in jobs["blocks"].items()}
+    return {}
 
 
 def block_cells(study: Study, block: Block) -> list[Entry]:

@@ -36,6 +36,10 @@ WILDCARDS = {
 }
 
 DEFAULT_CONFIG = "config.yaml"
+LOOKING = frozenset(
+    ("--summary", "-S", "--detailed-summary", "-D", "--lint", "--touch", "-t", "--list-changes")
+)
+"""Flags of Snakemake with which nothing runs, beside ``--dry-run``: nothing is deleted either."""
 FULL_BYTES = 1 << 20
 PIN_THREADS = " ".join(f"export {name}={{threads}};" for name in THREAD_VARIABLES) + " "
 """Opens a job's shell command: BLAS and compiled loops get the job's threads and no more."""
@@ -64,8 +68,14 @@ class Head:
         self._events_before = 0
         self._prepared: dict[str, Any] = {}
         if workflow.is_main_process:
+            if "--no-hooks" in sys.argv:
+                raise EmlibError(
+                    "--no-hooks is not allowed: before its first job, a run takes the study's lock "
+                    "and writes the plan that the jobs read"
+                )
             self._prepared = _prepare(_one_config(workflow), _overrides(workflow))
-            self._drop_what_is_made_again(dry=workflow.output_settings.dryrun)
+            dry = workflow.output_settings.dryrun or not LOOKING.isdisjoint(sys.argv)
+            self._drop_what_is_made_again(dry)
         else:
             become_own_job()
 
@@ -136,7 +146,7 @@ class Head:
     # --- a real run: begin, fail ---
 
     def begin(self) -> None:
-        """Take the study's lock and write its plan.
+        """Take the study's lock and write its plan; what an earlier plan came to is not complete.
 
         Raises
         ------
@@ -147,12 +157,19 @@ class Head:
         with suppress(FileNotFoundError):
             self._events_before = self.paths.events.stat().st_size
         try:
+            if self._report_of_last_plan() != self.jobs["report"]:
+                self.paths.complete.unlink(missing_ok=True)
             write_json(self.paths.study, self._prepared["study"])
             write_json(self.paths.blocks, self._prepared["blocks"])
             write_bytes(self.paths.plan, base64.b64decode(self._prepared["plan"]))
             write_json(self.paths.jobs, self.jobs)
         except OSError as error:
             raise EmlibError(f"{self.paths.root}: cannot be written to ({error})") from None
+
+    def _report_of_last_plan(self) -> str:
+        with suppress(FileNotFoundError, ValueError, KeyError):
+            return str(read_json(self.paths.jobs)["report"])
+        return ""
 
     def _take_lock(self) -> None:
         """Hold the study's lock until this process ends."""

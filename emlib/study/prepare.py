@@ -172,9 +172,10 @@ def jobs(study: Mapping[str, Any], block_size: int, paths: StudyPaths) -> dict[s
         result["data"][f"{block.dataset}/{name}"] = data
         holes = digest([data, masks[block.missingness]])
         result["masks"][f"{block.dataset}/{block.missingness}/{name}"] = holes
-        key = f"{block.dataset}/{block.missingness}/{block.model}/{name}"
         group = (block.dataset, block.missingness, block.model)
-        result["blocks"][key] = _block_job(study, block, work[group], paths, code[group])
+        result["blocks"][block.key] = _block_job(
+            study, block, [holes, *work[group]], paths, code[group]
+        )
     result["report"] = digest([_report_code(), study_display(study), result["blocks"]])
     result["mirror"] = digest([_tracking_code(), study["tracking"], study["study"]])
     result["strict"] = study["strict"]
@@ -237,7 +238,7 @@ def _block_job(
     return {
         "family": study["models"][block.model]["family"],
         "fingerprint": fingerprint,
-        "fits": digest([*work, block.first, block.last, _runner_code()]),
+        "fits": digest([fingerprint, *work, block.first, block.last, _runner_code()]),
         "lost": _lost(paths.lost(block.dataset, block.missingness, block.model, block.block)),
     }
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from emlib.errors import StoreError
 from emlib.study import grid
-from emlib.study.files import read_table, sound_bytes
+from emlib.study.files import planned_as, read_table, sound_bytes
 from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
 
 STATUSES = (
@@ -40,10 +40,12 @@ class Told(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """How the fits of one block ended: number by cell and status, and what they say of it."""
+    """How the fits of one block ended: number by cell and status, what they say of it, and the
+    digest that the block was planned as."""
 
     counts: Counter[tuple[str, str]]
     told: list[Told]
+    planned_as: str
 
 
 @dataclass
@@ -55,7 +57,8 @@ class StudyState:
     counts : dict
         Fits by status for each dataset x missingness x model; ``planned`` counts all of them.
     missing : dict
-        Blocks of each that are missing: any of their six files is absent or damaged.
+        Blocks of each that are missing: any of their six files is absent or damaged, or they are
+        of an earlier plan.
     blocks : int
         Number of all blocks.
     cells : dict
@@ -119,6 +122,7 @@ def study_state(study_dir: Path) -> StudyState:
         state.counts.setdefault(group, Counter())["planned"] += planned
         state.cells["/".join((*group, entry.init, entry.algorithm))] = Counter(planned=planned)
     state.blocks = len(blocks)
+    digests = grid.planned_digests(study_dir)
     for block in blocks:
         group = (block.dataset, block.missingness, block.model)
         try:
@@ -128,6 +132,11 @@ def study_state(study_dir: Path) -> StudyState:
             continue
         except StoreError:
             state.missing.setdefault(group, []).append(f"{block_name(block.block)} (damaged)")
+            continue
+        if ends.planned_as != digests.get(block.key, ends.planned_as):
+            state.missing.setdefault(group, []).append(
+                f"{block_name(block.block)} (of an earlier plan)"
+            )
             continue
         for (cell, status), number in ends.counts.items():
             state.counts[group][status] += number
@@ -157,7 +166,7 @@ def _ends(*files: tuple[Path, int, int]) -> Ends:
         sound_bytes(path)
     axes = ["dataset", "missingness", "model", "init", "algorithm"]
     rows = read_table(files[0][0], [*axes, "status", "message", "fit_id"]).to_pylist()
-    ends = Ends(Counter(), [])
+    ends = Ends(Counter(), [], planned_as(files[0][0]))
     for row in rows:
         cell = "/".join(row[axis] for axis in axes)
         ends.counts[cell, row["status"]] += 1

@@ -36,6 +36,7 @@ def run_block(
     model: str,
     block: int,
     fingerprint: str | None = None,
+    planned_as: str = "",
     command: Sequence[str] = WORKER,
     threads: int = 1,
 ) -> int:
@@ -51,6 +52,8 @@ def run_block(
         Its number.
     fingerprint : str, optional
         Fingerprint of the numerical code that the head planned with; another one here is refused.
+    planned_as : str
+        Digest of all that decides the block's rows, kept in its files.
     command : sequence of str
         How the worker is started.
     threads : int
@@ -75,7 +78,7 @@ def run_block(
         lock = FileLock(paths.block_lock(*ids))
         lock.acquire(wait=None, on_wait=lambda holder: _say(f"{name}: waiting for {holder}"))
         with lock, garbage.paused():
-            _run_locked(paths, ids, name, fingerprint, command, threads)
+            _run_locked(paths, ids, name, fingerprint, planned_as, command, threads)
     except OSError as error:
         raise EmlibError(f"{name}: {error}") from error
     return 0
@@ -86,6 +89,7 @@ def _run_locked(
     ids: tuple[str, str, str, int],
     name: str,
     fingerprint: str | None,
+    planned_as: str,
     command: Sequence[str],
     threads: int,
 ) -> None:
@@ -110,7 +114,7 @@ def _run_locked(
            if number in results or number in deaths]  # fmt: skip
     if provisional:
         _mark_loss(paths.lost(*ids))
-    _write(paths, ids, tables)
+    _write(paths, ids, tables, planned_as)
     _report(paths, ids, name, ran, provisional, damages, began)
 
 
@@ -170,11 +174,13 @@ def _mark_loss(path: Path) -> None:
     write_json(path, {"count": count + 1})
 
 
-def _write(paths: StudyPaths, ids: tuple[str, str, str, int], tables: dict[str, Rows]) -> None:
+def _write(
+    paths: StudyPaths, ids: tuple[str, str, str, int], tables: dict[str, Rows], planned_as: str
+) -> None:
     from emlib.study.files import write_table
 
     for kind in BLOCK_KINDS:
-        write_table(paths.block(kind, *ids), tables[kind], kind)
+        write_table(paths.block(kind, *ids), tables[kind], kind, planned_as)
 
 
 def _report(

@@ -18,7 +18,8 @@ from emlib.report.charts import decades
 from emlib.report.figures import FIGURES
 from emlib.report.schemas import TABLES
 from emlib.report.views import worst_rows
-from emlib.study import grid
+from emlib.study import files, grid
+from emlib.study.atomic import write_json
 from tests.report.fake_study import FakeStudy
 
 
@@ -167,6 +168,25 @@ def test_a_partial_report_names_what_is_missing_and_has_no_seal(small):
     assert "So far: " in text
     assert not small.paths.complete.exists()
     assert study["replicates"] == 4
+
+
+@pytest.mark.usefixtures("plain")
+def test_blocks_of_an_earlier_plan_are_missing_whatever_their_cells(small):
+    small.study()
+    small.write()
+    first, *others = grid.planned_blocks(small.root)
+    digests = {block.key: {"fits": ""} for block in others}
+    write_json(small.paths.jobs, {"blocks": {**digests, first.key: {"fits": "def"}}})
+    names = (first.dataset, first.missingness, first.model, first.block)
+    stray = files.read_table(path := small.paths.block("fits", *names))
+    row = stray.schema.get_field_index("cell_id")
+    files.write_table(path, stray.set_column(row, "cell_id", [["ab" * 8] * len(stray)]), "fits")
+    with pytest.raises(StoreError, match="1 of 8 blocks are missing"):
+        build_report(small.root)
+    text = small.paths.report.read_text()
+    assert f"{first.key}" in text
+    assert "of an earlier plan" in text
+    assert not small.paths.complete.exists()
 
 
 @pytest.mark.usefixtures("plain")

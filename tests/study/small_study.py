@@ -55,7 +55,10 @@ def planned_study(folder: Path, **changes: Any) -> StudyPaths:
 
 
 def write_fits(
-    paths: StudyPaths, ends: Sequence[tuple[str, str]], blocks: Sequence[Block] | None = None
+    paths: StudyPaths,
+    ends: Sequence[tuple[str, str]],
+    blocks: Sequence[Block] | None = None,
+    planned_as: str = "",
 ) -> None:
     """Files of a study's blocks (all by default): fits that ended with these statuses, messages.
 
@@ -74,6 +77,6 @@ def write_fits(
             }
             for fit, (status, message) in zip(block_fits(study, block), cycle(ends), strict=False)
         ]
-        files.write_table(paths.block("fits", *ids), rows, "fits")
+        files.write_table(paths.block("fits", *ids), rows, "fits", planned_as)
         for kind in BLOCK_KINDS[1:]:
             files.write_table(paths.block(kind, *ids), [], kind)

@@ -1,11 +1,14 @@
 """Every flipped bit, and every torn end, of a file that emlib writes is found by its checksum."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from emlib.errors import StoreError
-from emlib.study.checksums import flaw
+from emlib.study.checksums import damaged_files, flaw
 from emlib.study.files import load_npz, read_table, save_npz, write_table
+from emlib.study.paths import StudyPaths
 
 
 def written(folder, suffix):
@@ -41,3 +44,12 @@ def test_every_torn_end_is_found_and_readers_refuse_the_file(tmp_path, suffix):
     path.write_bytes(good[:-20])
     with pytest.raises(StoreError, match=rf"file{suffix}: damaged .* makes it again"):
         read(path)
+
+
+def test_damaged_pictures_of_a_report_are_found(tmp_path: Path) -> None:
+    paths = StudyPaths(tmp_path)
+    nothing = {"data": [], "masks": [], "blocks": []}
+    save_npz(paths.pictures, {"a": np.arange(3.0)})
+    assert damaged_files(paths, nothing) == []
+    paths.pictures.write_bytes(paths.pictures.read_bytes()[:-1])
+    assert [path for path, _ in damaged_files(paths, nothing)] == [paths.pictures]

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from emlib.cli import main
 from emlib.errors import EmlibError
 from emlib.study import costs, files, plan, status
+from emlib.study.atomic import write_json
 from emlib.study.grid import load_study, planned_blocks
 from emlib.study.locks import FileLock
 from emlib.study.state import reasons, study_state
@@ -96,6 +97,17 @@ def test_status_counts_fits_by_status_and_names_missing_and_damaged_blocks(tmp_p
         ("faithful", "none", "two"): ["0001"],
         ("drawn", "none", "two"): ["0000 (damaged)", "0001 (damaged)"],
     }
+
+
+def test_files_of_an_earlier_plan_are_missing(tmp_path):
+    paths = planned_study(tmp_path)
+    write_fits(paths, [("converged", "")], planned_as="abc")
+    digests = {block.key: {"fits": "abc"} for block in planned_blocks(paths.root)}
+    write_json(paths.jobs, {"blocks": digests})
+    assert study_state(paths.root).missing == {}
+    write_json(paths.jobs, {"blocks": {**digests, "faithful/none/two/0001": {"fits": "def"}}})
+    missing = study_state(paths.root).missing
+    assert missing == {("faithful", "none", "two"): ["0001 (of an earlier plan)"]}
 
 
 def test_status_groups_why_fits_did_not_converge_and_says_the_size_of_the_store(run, tmp_path):

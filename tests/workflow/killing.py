@@ -29,6 +29,7 @@ SLOW: dict[str, Any] = {
     "replicates": 4,
     "restarts": 3,
     "block_size": 2,
+    "budget": {"hard_seconds": 600},
 }
 """A study whose blocks take long enough to be killed half-way: two of them, 12 fits each."""
 

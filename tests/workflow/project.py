@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 
 import yaml
 
+from emlib.study.journal import Damage, read_journal
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
+from emlib.study.store import Store
 from tests.study.small_study import CONFIG, DRAWN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -142,6 +145,18 @@ class Project:
         if not path.is_file():
             return []
         return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def computed_again(self) -> list[str]:
+        """Results that the store holds more than once: each time, one was computed in vain."""
+        store = Store(self.paths.store)
+        counts = Counter(
+            item[0]
+            for data_id in store.shards()
+            for path in store.journals(data_id)
+            for item in read_journal(path)
+            if not isinstance(item, Damage)
+        )
+        return [identity for identity, number in counts.items() if number > 1]
 
     def forget_events(self) -> None:
         self.paths.events.unlink(missing_ok=True)

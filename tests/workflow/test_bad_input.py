@@ -46,6 +46,13 @@ def test_a_config_that_is_not_yaml_is_named_with_its_line(project):
     refused(project.snakemake(), "config.yaml", "line 2")
 
 
+def test_hooks_cannot_be_left_out(project):
+    ran = project.snakemake("--no-hooks")
+    assert ran.code == 1
+    assert "--no-hooks is not allowed" in ran.output
+    assert not project.paths.root.exists()
+
+
 def test_two_configs_at_once_are_refused_however_they_are_given(project):
     project.write("second.yaml")
     both = project.snakemake("--configfile", "config.yaml", "second.yaml")

@@ -40,12 +40,14 @@ def test_damaged_files_are_found_said_and_made_again_and_no_finished_fit_is_comp
     project.forget_events()
 
     dry = project.snakemake("--dry-run")
+    looked = project.snakemake("--summary")
     ran = project.snakemake()
 
     assert ran.code == 0, ran.output
     for path in struck:
         name = path.relative_to(project.root).as_posix()
         assert f"{name}: damaged (" in dry.output
+        assert f"{name}: damaged (" in looked.output
         assert f"{name}: damaged (" in ran.output
     assert f"{journal.relative_to(project.root)}: damaged at byte " in ran.output
     assert {path: path.read_bytes() for path in struck} == sound

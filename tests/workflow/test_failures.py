@@ -21,6 +21,17 @@ def test_a_failed_job_leaves_a_partial_report_and_the_next_run_completes_it(fini
     assert project.paths.complete.is_file()
 
 
+def test_what_an_earlier_plan_came_to_is_not_taken_for_the_new_one(finished_copy):
+    project = finished_copy()
+    project.write(seed=8)
+    assert project.snakemake("--until", "data").code == 0
+    assert not project.paths.complete.exists()
+    assert project.emlib("report", "tiny").code == 1
+    report = project.paths.report.read_text()
+    assert "Partial report" in report
+    assert "of an earlier plan" in report
+
+
 def test_a_second_run_of_a_study_stops_while_the_first_is_alive(finished_copy):
     project = finished_copy()
     project.write(replicates=3)

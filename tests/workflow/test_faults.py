@@ -70,6 +70,7 @@ def test_a_killed_job_is_tried_again_and_computes_only_what_is_left(
         assert snakemake.returncode == 0, output
     assert victim.same_files() == undisturbed
     assert sum(event["reused"] for event in victim.events()) > 0
+    assert victim.computed_again() == []
 
 
 def test_a_job_that_stays_dead_leaves_a_partial_report_and_exit_code_1(
@@ -86,6 +87,7 @@ def test_a_job_that_stays_dead_leaves_a_partial_report_and_exit_code_1(
     assert second.code == 0, second.output
     assert victim.paths.complete.is_file()
     assert victim.same_files() == undisturbed
+    assert victim.computed_again() == []
     assert "Nothing to be done" in victim.snakemake().output
 
 
@@ -117,6 +119,7 @@ def test_control_c_leaves_a_partial_report_and_the_next_run_finishes(
     second = victim.snakemake(*ONLY_FITS)
     assert second.code == 0, second.output
     assert victim.same_files() == undisturbed
+    assert victim.computed_again() == []
 
 
 def test_two_studies_run_side_by_side_in_one_folder_and_one_study_not_twice(
@@ -124,8 +127,10 @@ def test_two_studies_run_side_by_side_in_one_folder_and_one_study_not_twice(
 ) -> None:
     with victim.running(*ONLY_FITS) as first:
         wait_for_fits(victim)
+        (worker,) = wait_until(lambda: below(first.pid, WORKER))
+        kill(worker, signal.SIGSTOP)  # so that the first is still there
         twice = victim.snakemake(*ONLY_FITS)
-        assert first.poll() is None
+        kill(worker, signal.SIGCONT)
         assert twice.code == 1
         assert "study 'faults' is being run by another Snakemake" in twice.output
         assert f"process {first.pid} on " in twice.output

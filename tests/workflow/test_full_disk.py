@@ -63,6 +63,7 @@ def test_a_disk_that_fills_up_while_storing_reporting_and_mirroring_costs_a_run_
     assert stored.code == 0, stored.output
     assert sum(event["computed"] + event["reused"] for event in project.events()) == 28
     assert project.emlib("store", "verify").code == 0
+    assert project.computed_again() == []
     project.forget_events()
 
     disk.fill(leave=65536)

@@ -16,6 +16,7 @@ from emlib.kernels.rotating_chain import posterior as chain_posterior
 from emlib.models.differences import gradient, natural_steps
 from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
 from emlib.models.imaging.base import LARGEST_CORRELATION
+from emlib.models.imaging.marginal import Marginal
 from emlib.models.imaging.measurement import Measurements, complex_gains
 from emlib.models.imaging.motion import Motion, best_correlation, best_rotation
 from emlib.models.imaging.polar import polar_basis
@@ -190,10 +191,8 @@ def test_every_step_of_the_cycle_raises_the_objective_of_an_image():
 @pytest.mark.parametrize("gains", [False, True])
 def test_a_climb_is_charged_for_every_covariance_that_it_inverts(noise, gains, monkeypatch):
     made = []
-    whole = GaussianImageModel._marginal
-    monkeypatch.setattr(
-        GaussianImageModel, "_marginal", lambda *given: made.append(1) or whole(*given)
-    )
+    whole = Marginal.of
+    monkeypatch.setattr(Marginal, "of", lambda *given: made.append(1) or whole(*given))
     data = tiny(np.random.default_rng(11), n=30)
     model = GaussianImageModel(pixels=5, n_bands=2, noise=noise, gains=gains).prepare(data)
     params = model.start(data, np.ones((30, 1)))

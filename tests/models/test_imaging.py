@@ -394,7 +394,7 @@ def test_a_rotation_of_states_rotates_their_image():
     model = RotatingVideoModel(pixels=12, n_states=30)
     states = np.random.default_rng(0).normal(size=len(model.basis.order))
     image = (model.basis.images @ states).reshape(12, 12)
-    turned = (model.turned(model.basis.images, np.asarray(90.0)) @ states).reshape(12, 12)
+    turned = (model.basis.turned(model.basis.images, np.asarray(90.0)) @ states).reshape(12, 12)
     assert turned == pytest.approx(np.rot90(image, -1), abs=1e-12 * np.abs(image).max())
 
 

@@ -41,3 +41,14 @@ def require_positive(name: str, value: Any) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{name}: {value!r} is not a positive number")
+
+
+def require_finite(name: str, value: Any) -> None:
+    """Refuse what is not a finite number.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name}: {value!r} is not a finite number")

@@ -84,7 +84,7 @@ class Visibilities:
         frames : array-like of shape (n,), optional
             Numbers from 0; all 0 by default.
         scans : array-like of shape (n,), optional
-            Numbers from 0; visibilities of one time are one scan by default.
+            Numbers from 0; visibilities of one frame and time are one scan by default.
 
         Raises
         ------
@@ -112,7 +112,8 @@ class Visibilities:
         hours = np.zeros(n) if times is None else _numbers(times, (n,), "times")
         frame = np.zeros(n, np.int64) if frames is None else _whole(frames, (n,), "frames")
         if scans is None:
-            scan = np.unique(hours, return_inverse=True)[1].astype(np.int64)
+            moments = np.stack([frame, hours])
+            scan = np.unique(moments, axis=1, return_inverse=True)[1].ravel().astype(np.int64)
         else:
             scan = _whole(scans, (n,), "scans")
         u, v = (np.ascontiguousarray(plane[:, axis]) for axis in (0, 1))

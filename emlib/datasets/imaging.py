@@ -21,7 +21,7 @@ from emlib.datasets.settings import (
     with_defaults,
 )
 from emlib.datasets.skies import IMAGES, MOTIONS, video
-from emlib.datasets.uvfile import ParsedFiles, is_paths, read_visibilities
+from emlib.datasets.uvfile import FILE_SETTINGS, ParsedFiles, is_paths, read_visibilities
 from emlib.errors import EmlibError
 
 FINER = 4
@@ -33,6 +33,8 @@ HOURS = {"sgra": (16.0, 30.0), "m87": (10.0, 26.0)}
 """Greenwich sidereal hours of a night on which two stations at least see the source."""
 VIDEO_HOURS = {"sgra": (1.5, 3.2), "m87": (17.0, 18.7)}
 """Those of a video: five sites see Sgr A*, four or five see M87."""
+SIMULATED: tuple[str, ...] = ("hours", "cadence", "integration", "stations")
+"""Settings of an observation that measured files take the place of."""
 
 not_negative = number("not a number of at least 0", lambda value: value >= 0, 0.0)
 share = number("not in [0, 1)", lambda value: 0 <= value < 1, 0.0)
@@ -171,7 +173,8 @@ class GaussianImageGenerator(VisibilityGenerator):
     """A still image: ``sky`` is crescent, ring, disk, double or gaussian.
 
     A visibility every ``cadence`` (15) minutes; or, with ``coverage``, at the places, times and
-    noise of measured visibilities, the EHT's public files.
+    noise of measured visibilities, the EHT's public files, read with ``shortest``, ``scan_gap`` and
+    ``systematic`` (see ``read_visibilities``).
     """
 
     family: ClassVar[str] = "gaussian_image"
@@ -180,11 +183,21 @@ class GaussianImageGenerator(VisibilityGenerator):
         "sky": choice(*IMAGES, default="crescent"),
         "cadence": positive(15.0),
         "coverage": Setting(is_paths, "not the path of a file, nor a list of some", None),
+        **FILE_SETTINGS,
     }
+
+    def check(self, settings: Mapping[str, Any]) -> Mistakes:
+        given = [key for key, value in settings.items() if value is not None]
+        if "coverage" in given:
+            unused, why = SIMULATED, "has no meaning beside coverage, whose files say what was seen"
+        else:
+            unused, why = tuple(FILE_SETTINGS), "has no meaning without coverage, a file to read"
+        return [(key, why) for key in given if key in unused] or super().check(settings)
 
     def coverage(self, settings: dict[str, Any]) -> Coverage | ParsedFiles:
         if settings["coverage"] is not None:
-            return read_visibilities(settings["coverage"])
+            how = {key: settings[key] for key in FILE_SETTINGS}
+            return read_visibilities(settings["coverage"], **how)
         first, last = settings["hours"] or HOURS[settings["source"]]
         hours = np.arange(first, last, settings["cadence"] / 60.0)
         options = {"integration": settings["integration"]}
@@ -199,7 +212,8 @@ class RotatingVideoGenerator(VisibilityGenerator):
     """A video of ``n_frames`` (50): a still crescent and a spot on its ring.
 
     ``motion`` is orbit, infall, flare, accelerating or still; ``rotation`` (12) degrees a frame
-    from east to north; ``moving`` (0.3) is the spot's share of the flux.
+    from east to north; ``moving`` (0.3) is the spot's share of the flux.  The true ``rotation`` of
+    ``still`` is 0; ``accelerating``, whose is not one number, has none.
     """
 
     family: ClassVar[str] = "rotating_video"
@@ -222,5 +236,8 @@ class RotatingVideoGenerator(VisibilityGenerator):
             grid, settings["size"], settings["motion"], settings["n_frames"],
             settings["rotation"], settings["moving"],
         )  # fmt: skip
-        rotation = np.array(settings["rotation"], dtype=float)
-        return {"frames": frames.reshape(-1, grid.pixels, grid.pixels), "rotation": rotation}
+        sky = {"frames": frames.reshape(-1, grid.pixels, grid.pixels)}
+        if settings["motion"] == "accelerating":
+            return sky
+        rotation = 0.0 if settings["motion"] == "still" else settings["rotation"]
+        return {**sky, "rotation": np.array(rotation, dtype=float)}

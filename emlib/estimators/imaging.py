@@ -104,12 +104,14 @@ def _require_visibilities(given: Any) -> None:
 
 @dataclass(eq=False, repr=False)
 class GaussianImage(ImageEstimator):
-    """A static image from visibilities: a Gaussian process whose hyper-parameters EM learns.
+    """A static image from visibilities: a Gaussian process, its hyper-parameters learned.
 
     The image is ``flux_`` times a round Gaussian, plus the same Gaussian times random waves whose
-    variance, one a band of radial frequency, is estimated, as is the scale of the noise.  The
-    image is integrated out, so an iteration costs the cube of the number of visibilities, and the
-    number of pixels only matters once.
+    variance, one a band of radial frequency, is estimated, as is the scale of the noise.  The steps
+    are a generalization of EM, each in closed form and none a fall of the likelihood: minorize and
+    maximize (MM) for variances and noise, ECME for the flux.  The image is integrated out, so an
+    iteration costs the cube of the number of visibilities, and the number of pixels only matters
+    once.
 
     Parameters
     ----------
@@ -166,7 +168,8 @@ class GaussianImage(ImageEstimator):
     References
     ----------
     Rasmussen and Williams (2006), Gaussian Processes for Machine Learning; Lange, Little and
-    Taylor (1989), JASA 84, 881-896, for t noise; Meng and Rubin (1993), Biometrika 80, 267-278.
+    Taylor (1989), JASA 84, 881-896, for t noise; Meng and Rubin (1993), Biometrika 80, 267-278;
+    Zhou, Hu, Zhou and Lange (2019), JCGS 28, 350-361, for MM.
     """
 
     n_bands: int = 4

@@ -46,7 +46,8 @@ class Ring:
         even ring.
     central_brightness : float
         Mean brightness within 5 microarcseconds of the centre over the mean along the ring: near 0
-        for a ring, near or above 1 for what has no hole.
+        for a ring, near or above 1 for what has no hole.  The mean is over angles and radii, each
+        radius counting alike, so that the centre itself has more weight than in a mean by area.
     east, north : float
         The centre, microarcseconds.
     """
@@ -64,8 +65,8 @@ class Ring:
 def fit_ring(image: Array, field_of_view: float) -> Ring:
     """Measure the ring in an image.
 
-    Every image gets numbers, also one without a ring: then the central brightness is near or above
-    1, or the diameter's spread is large.
+    An image without a ring gets numbers too: then the central brightness is near or above 1, or the
+    diameter's spread is large.
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def fit_ring(image: Array, field_of_view: float) -> Ring:
     Raises
     ------
     InvalidData
-        If the image is not square or has no positive flux.
+        If the image is not square or has no positive flux, or if at most angles it is brightest at
+        the largest radius that is read, 50 microarcseconds: a ring wider than that.
     """
     from scipy.optimize import minimize  # here: fits start in half the time without it
 
@@ -123,6 +125,11 @@ def _peaks(profiles: Array) -> Array:
 def _measured(image: Array, grid: Grid, centre: Array) -> Ring:
     profiles = _profiles(image, grid, centre)
     peaks = _peaks(profiles)
+    if np.median(peaks) == RADII[-1]:
+        raise InvalidData(
+            f"the image is brightest {RADII[-1]:g} microarcseconds or more from any centre: only "
+            f"rings of a diameter below {2 * RADII[-1]:g} are measured"
+        )
     radius = float(peaks.mean())
     floor = float(profiles[:, -1].mean())
     width = float(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emlib.data.sky import Grid
 from emlib.data.visibilities import Visibilities
-from emlib.errors import require_positive
+from emlib.errors import require_finite, require_positive
 from emlib.inits.base import Init, Start
 from emlib.models.base import Model
 from emlib.models.imaging.base import ImagingModel
@@ -185,7 +185,7 @@ class Double(Shape):
     def __post_init__(self) -> None:
         require_positive("separation", self.separation)
         require_positive("fwhm", self.fwhm)
-        require_positive("fwhm", self.fwhm)
+        require_finite("angle", self.angle)
 
     def image(self, grid: Grid, data: Visibilities) -> Array:
         east = 0.5 * self.separation * np.cos(np.deg2rad(self.angle))

@@ -5,7 +5,7 @@ A model is an immutable record of fixed settings.  It never knows which algorith
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -39,6 +39,11 @@ NOT_NEGATIVE = SHARES | {
     "noise_weights", "gain_amplitudes",
 }  # fmt: skip
 """Parameters, by their names in the records, that are probabilities or sizes."""
+
+
+def prepared(default: Any) -> Any:
+    """A field that ``prepare`` finds in the data: of a model's record, and no setting."""
+    return field(default=default, metadata={"prepared": True})
 
 
 class Degenerate(Exception):
@@ -351,13 +356,17 @@ class Model(ABC):
         """
         return params
 
+    def is_comparable(self, truth: dict[str, Any]) -> bool:
+        """Whether ``parameter_error`` knows what to make of a generator's parameters."""
+        return self.accepts_truth(truth)
+
     def parameter_error(self, params: Any, truth: dict[str, Any]) -> float:
         """Distance from a generator's parameters, labels matched; NaN where none is defined."""
         return float("nan")
 
     @abstractmethod
     def pack(self, params: Any, coordinates: str = "natural", around: Any = None) -> Array:
-        """Vector of ``n_parameters`` numbers in the chart around ``around`` (``params`` itself).
+        """Vector of ``n_coordinates`` numbers in the chart around ``around`` (``params`` itself).
 
         ``coordinates`` is natural or unconstrained.  Gauges are fixed.  An unconstrained
         coordinate that is not finite says that the parameter lies on the boundary.
@@ -379,9 +388,18 @@ class Model(ABC):
         """Entries of ``functionals`` that a gauge leaves open, so that they have no error."""
         return {}
 
+    @property
+    def unheld(self) -> "Model":
+        """This model with nothing held at its start: ``pack`` then has every parameter."""
+        return self
+
     @abstractmethod
     def n_parameters(self, data: Any) -> int:
-        """Number of free parameters for these data: the length of ``pack``."""
+        """Number of free parameters for these data."""
+
+    def n_coordinates(self, data: Any) -> int:
+        """Length of ``pack``: the free parameters, and what is latent but climbed like them."""
+        return self.n_parameters(data)
 
     @abstractmethod
     def posterior(self, params: Any, data: Any) -> Posteriors:

@@ -100,7 +100,7 @@ def kept_fits(
 def params_of(case: Case, final: Any) -> Any:
     """Kept parameters, as the model reads them."""
     around = case.model.start(case.data, np.ones((case.data.n, 1)))
-    return case.model.unpack(np.array(final), around, "natural")
+    return case.model.unheld.unpack(np.array(final), around, "natural")
 
 
 def write_pictures(results: Results, tables: Mapping[str, pd.DataFrame]) -> None:

@@ -30,7 +30,7 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
     """One row a cell of a still image and replicate, and one a dataset of its true image.
 
     `chosen` marks the init with the highest objective on a replicate's data: the loglik's choice.
-    Images without positive flux have no ring: NaN.
+    Images whose ring `fit_ring` cannot measure have NaN.
     """
     fits = results.fits.iloc[replicates["best"].to_numpy()].set_index("fit_id")
     rows: list[dict[str, Any]] = []
@@ -41,7 +41,8 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
         for row in kept:
             fit = fits.loc[row["fit_id"]]
             case = cases[int(fit["replicate"])]
-            ring = _measured(case, row["final"])
+            image = case.model.image(params_of(case, row["final"]), case.data)[0]
+            ring = _measured(image, case.model.field_of_view)
             about = {"init": fit["init"], "oracle": bool(fit["oracle"])}
             about |= {name: fit[name] for name in ("replicate", "data_id", "objective")}
             rows.append({**axes, **about, **ring})
@@ -53,19 +54,18 @@ def ring_table(results: Results, replicates: pd.DataFrame) -> pd.DataFrame:
     return table.assign(chosen=(rivals == highest).to_numpy(bool))
 
 
-def _measured(case: Case, final: Any) -> dict[str, float]:
-    image = case.model.image(params_of(case, final), case.data)[0]
+def _measured(image: Any, field_of_view: float) -> dict[str, float]:
     try:
-        return asdict(fit_ring(image, case.model.field_of_view))
+        return asdict(fit_ring(np.asarray(image), field_of_view))
     except InvalidData:
         return {field.name: np.nan for field in fields(Ring)}
 
 
 def _true(case: Case, axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if case.truth is not None and "image" in case.truth:
-        ring = fit_ring(np.asarray(case.truth["image"]), float(case.truth["field_of_view"]))
+        ring = _measured(case.truth["image"], float(case.truth["field_of_view"]))
         about = {"init": TRUTH, "oracle": True, "replicate": 0, "data_id": "", "objective": np.nan}
-        yield {**axes, **about, **asdict(ring)}
+        yield {**axes, **about, **ring}
 
 
 def ring_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def run_certificate(
 def _certified(
     case: Case, polished: Callable[[], Climb | None], most_e_steps: float
 ) -> dict[str, Any]:
-    cost = E_STEPS * int(case.model.n_parameters(case.data))
+    cost = E_STEPS * int(case.model.n_coordinates(case.data))
     if cost > most_e_steps:
         return {"reason": f"would take {cost} E-steps, more than the reference search"}
     end = polished()

@@ -43,6 +43,7 @@ def registry(section: str) -> Mapping[str, Any]:
 def settings_of(entry: Any) -> dict[str, tuple[Any, Any]]:
     """Name -> (type, default) of a registered class's settings, in types that YAML can write.
 
+    What a model's ``prepare`` finds in the data is none.
     An init among the settings (the base of ``short_em``) is written by its name, or as a mapping
     with its name as ``init``.
     """
@@ -52,7 +53,7 @@ def settings_of(entry: Any) -> dict[str, tuple[Any, Any]]:
     settings = {}
     for field in dataclasses.fields(entry):
         kind = _written(hints[field.name])
-        if field.init and kind is not None:
+        if field.init and kind is not None and not field.metadata.get("prepared"):
             settings[field.name] = (kind, _default(field))
     return settings
 
@@ -104,7 +105,7 @@ def _written(kind: Any) -> Any:
     if kind in (str, int, float, bool, type(None)):
         return kind
     if typing.get_origin(kind) in (list, tuple, Sequence):
-        return list[Any]
+        return list[str] if typing.get_args(kind)[:1] == (str,) else list[Any]
     if typing.get_origin(kind) in (dict, Mapping):
         return dict[str, Any]
     return str | dict[str, Any] if _is_init(kind) else None

@@ -255,7 +255,7 @@ def _fit(case: Case, spec: FitSpec, clock: _Clock) -> Record:
     if result.params is not None:
         ends = {"start": start.params, "final": result.params}
         record["params"] = {
-            name: _floats(case.model.pack(params, coordinates="natural"))
+            name: _floats(case.model.unheld.pack(params, coordinates="natural"))
             for name, params in ends.items()
         }
     return record
@@ -296,12 +296,11 @@ def _scores(case: Case, result: Climb) -> Record:
     classes = posterior.responsibilities
     if case.labels is not None and classes is not None:
         scores["ari"] = adjusted_rand(classes.argmax(axis=1), case.labels)
-    if case.truth is not None and case.accepts_truth:
+    if case.truth is not None and model.is_comparable(dict(case.truth)):
         scores["parameter_error"] = model.parameter_error(params, dict(case.truth))
     if case.truth is not None and "image" in model.traits:
-        scores |= image_scores(
-            posterior.latent, case.truth, model.field_of_view, anywhere=model.gains
-        )
+        anywhere = model.gains and "gain_phases" not in model.held
+        scores |= image_scores(posterior.latent, case.truth, model.field_of_view, anywhere)
     if case.has_hidden:
         completed = posterior.completed
         scores["imputation_error"] = imputation_error(

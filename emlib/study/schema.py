@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from emlib.datasets import DATASET_KEYS, GENERATORS, MECHANISMS, TABLES
 from emlib.datasets.settings import REQUIRED, Setting
+from emlib.datasets.uvfile import FILE_SETTINGS
 from emlib.inits import INITS
 from emlib.study import components
 from emlib.study.config import Config
@@ -51,10 +52,16 @@ def _datasets() -> Schema:
     strings = {"type": "array", "items": name}
     table = {"enum": list(TABLES), "description": "A real table that comes with emlib."}
     csv = {"type": "string", "description": "Path of a CSV file, from the working folder."}
+    files = {
+        "anyOf": [name, {**strings, "minItems": 1}],
+        "description": "Visibilities as the Event Horizon Telescope's data releases have them.",
+    }
+    parts = {key: _generator_setting(setting) for key, setting in FILE_SETTINGS.items()}
     own = {key: name if key in ("label", "sequence") else strings for key in DATASET_KEYS["csv"]}
     kinds = [
         _object({"table": table}, ["table"]),
         _object({"csv": csv, **own}, ["csv"]),
+        _object({"visibilities": files, **parts}, ["visibilities"]),
     ]
     for family, generator in GENERATORS.items():
         settings = {key: _generator_setting(setting) for key, setting in generator.schema.items()}

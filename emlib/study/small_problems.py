@@ -12,6 +12,7 @@ import numpy as np
 
 from emlib.datasets import GENERATORS
 from emlib.inits import Init
+from emlib.inits.imaging import Shape
 from emlib.models import FAMILIES, make_model
 from emlib.study.identity import rng as draws
 
@@ -65,12 +66,14 @@ def problem(family: str, holes: bool, **sizes: Any) -> Problem:
         array.setflags(write=False)
     fields = {field.name for field in dataclasses.fields(FAMILIES[family])}  # type: ignore[arg-type]
     settings = {key: given[key] for key in fields & set(given) if key != "n_levels"}
-    settings |= MODELS.get(family, {})
+    settings |= {**MODELS.get(family, {}), **{key: sizes[key] for key in fields & set(sizes)}}
     return Problem(family, settings, values, extras)
 
 
 def sizes_of(init: Init) -> dict[str, Any]:
-    """Settings of problems that an init asks for itself."""
+    """Settings of problems that an init asks for itself, the model's among them."""
+    if isinstance(init, Shape):
+        return {"gains": True}
     return {} if init.columns is None else {"d": init.columns}
 
 

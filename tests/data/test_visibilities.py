@@ -43,6 +43,12 @@ def test_visibilities_of_one_time_are_one_scan_unless_scans_are_given():
     assert view(scans=[0, 0, 1, 1]).scans.tolist() == [0, 0, 1, 1]
 
 
+def test_each_frame_is_a_scan_of_its_own_where_there_are_no_times():
+    assert view(times=None, frames=[0, 1, 1, 2]).scans.tolist() == [0, 1, 1, 2]
+    assert view(frames=[0, 1, 1, 1]).scans.tolist() == [0, 1, 1, 2]
+    assert view(times=None).scans.tolist() == [0, 0, 0, 0]
+
+
 def test_frames_whose_visibilities_are_hidden_are_frames_still():
     y = arrays()["values"].copy()
     y[3] = np.nan

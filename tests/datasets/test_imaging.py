@@ -14,6 +14,7 @@ from emlib.datasets.coverage import observe
 from emlib.datasets.imaging import visibilities_of
 from emlib.datasets.skies import IMAGES, MOTIONS, SPOT, spot, video
 from emlib.errors import ConfigError
+from emlib.models import make_model
 
 EHTIM = json.loads((Path(__file__).parents[1] / "reference" / "ehtim_sgra.json").read_text())
 
@@ -99,6 +100,19 @@ def test_every_motion_is_positive_and_only_still_does_not_move(motion):
     assert frames.shape == (6, 48**2)
     assert frames.min() >= 0.0
     assert np.allclose(frames[0], frames[-1]) == (motion == "still")
+
+
+@pytest.mark.parametrize(("motion", "rotation"), [("orbit", 7.0), ("infall", 7.0), ("still", 0.0)])
+def test_the_true_rotation_is_that_of_the_motion(motion, rotation):
+    spec = {"generator": "rotating_video", "pixels": 4, "motion": motion, "rotation": 7.0}
+    assert draw_truth(spec, np.random.default_rng(0))["rotation"] == rotation
+
+
+def test_a_motion_of_many_angles_has_no_true_rotation_and_no_start_from_one():
+    spec = {"generator": "rotating_video", "pixels": 4, "motion": "accelerating"}
+    truth = draw_truth(spec, np.random.default_rng(0))
+    assert "rotation" not in truth
+    assert not make_model("rotating_video", {"pixels": 4}).accepts_truth(truth)
 
 
 @pytest.mark.parametrize("generator", ["gaussian_image", "rotating_video"])

@@ -94,6 +94,36 @@ def test_mistakes_in_a_dataset_of_files_are_named():
     assert "unknown key" in check_spec({"visibilities": "a.csv", "columns": ["a"]})[0][1]
 
 
+def test_a_simulation_s_coverage_is_read_as_its_settings_say(write):
+    spec = {"generator": "gaussian_image", "coverage": write(LINES), "pixels": 4}
+    given = {"systematic": 0.5, "scan_gap": 1.0, "shortest": 4e9}
+
+    def sigmas(**settings):
+        drawn = draw_dataset({**spec, **settings}, *map(np.random.default_rng, (0, 1)))
+        return drawn.extras["sigmas"]
+
+    path = spec["coverage"]
+    assert sigmas() == pytest.approx(read_visibilities(path).sigmas)
+    assert sigmas(**given) == pytest.approx(read_visibilities(path, **given).sigmas)
+    assert len(sigmas(**given)) < len(sigmas())
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"hours": [1, 5]}, {"cadence": 5}, {"integration": 9.0}, {"stations": {"A": [1, 2, 3, 4]}}],
+)
+def test_settings_of_an_observation_are_refused_beside_that_of_a_file(write, setting):
+    spec = {"generator": "gaussian_image", "coverage": write(LINES), **setting}
+    ((place, message),) = check_spec(spec)
+    assert place == next(iter(setting))
+    assert "beside coverage" in message
+
+
+def test_settings_of_files_are_refused_without_one():
+    ((place, message),) = check_spec({"generator": "gaussian_image", "scan_gap": 0.1})
+    assert (place, "without coverage" in message) == ("scan_gap", True)
+
+
 def test_a_simulation_may_have_the_coverage_of_a_file(write):
     path = write(LINES)
     spec = {"generator": "gaussian_image", "source": "m87", "coverage": path, "sky": "ring"}

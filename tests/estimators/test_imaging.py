@@ -126,6 +126,9 @@ def test_estimators_are_copied_pickled_and_refuse_what_is_no_visibilities(cresce
         GaussianImage(init_params="disk").fit(data)
     with pytest.raises(ValueError, match="prior_fwhm: -1 is not a positive number"):
         GaussianImage(prior_fwhm=-1).fit(data)
+    for setting in "separation", "fwhm", "angle":
+        with pytest.raises(ValueError, match=f"{setting}: nan"):
+            make_init("double", {setting: np.nan})
 
 
 def test_what_was_fitted_to_each_visibility_predicts_no_others(crescent):

@@ -66,6 +66,13 @@ def test_a_double_source_is_uneven():
     assert found.diameter_spread > 5.0 or found.central_brightness > 0.5
 
 
+@pytest.mark.parametrize("diameter", [110.0, 150.0])
+def test_a_ring_wider_than_what_is_read_is_refused_and_not_called_a_smaller_one(diameter):
+    with pytest.raises(InvalidData, match="diameter below 100"):
+        fit_ring(ring(diameter), 160.0)
+    assert fit_ring(ring(90.0), 160.0).diameter == pytest.approx(90.0, abs=0.7)
+
+
 def test_what_is_no_image_is_refused():
     with pytest.raises(InvalidData, match=r"shape \(3,\)"):
         fit_ring(np.ones(3), 160.0)

@@ -16,10 +16,12 @@ from emlib.kernels.rotating_chain import posterior as chain_posterior
 from emlib.models.differences import gradient, natural_steps
 from emlib.models.imaging import GaussianImageModel, RotatingVideoModel
 from emlib.models.imaging.base import LARGEST_CORRELATION
+from emlib.models.imaging.marginal import Marginal
 from emlib.models.imaging.measurement import Measurements, complex_gains
 from emlib.models.imaging.motion import Motion, best_correlation, best_rotation
 from emlib.models.imaging.polar import polar_basis
 from emlib.models.imaging.selfcal import derivatives
+from tests.imaging_twins import dense_law
 
 SEEDS = st.integers(0, 2**31)
 BASELINES = np.array([(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)])
@@ -77,47 +79,6 @@ def video_problem(rng, n_frames=None):
 
 GAINS = ("gain_amplitudes", "gain_phases")
 PROBLEMS = pytest.mark.parametrize("problem", [image_problem, video_problem])
-
-
-def rotation_matrix(order, degrees):
-    matrix, i = np.zeros((len(order), len(order))), 0
-    while i < len(order):
-        angle = np.deg2rad(degrees) * order[i]
-        if order[i] == 0:
-            matrix[i, i], i = 1.0, i + 1
-            continue
-        turn = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-        matrix[i : i + 2, i : i + 2], i = turn, i + 2
-    return matrix
-
-
-def dense_law(model, params, data):
-    """Mean and covariance of all observed real and imaginary parts, straight from the formulas."""
-    seen = data.observed
-    known = Measurements.of(data, data.values[seen])
-    corrupted = np.ones(seen.sum(), dtype=complex)
-    if model.gains:
-        g = complex_gains(params)
-        corrupted = g[known.gain1] * g[known.gain2].conj()
-    fourier = corrupted[:, None] * model.grid.fourier(data.u[seen], data.v[seen])
-    maps = np.vstack([fourier.real, fourier.imag])
-    weights = params.noise_weights if model.noise == "student" else 1.0
-    noise = np.diag(np.tile(params.noise_scale * data.sigmas[seen] ** 2 / weights, 2))
-    mean = params.flux * maps @ model.mean_image
-    if isinstance(model, GaussianImageModel):
-        basis, _ = model.grid.waves()
-        atoms = model.mean_image[:, None] * basis
-        law = atoms @ np.diag(params.band_variances[model.bands]) @ atoms.T
-        return mean, noise + maps @ law @ maps.T
-    frame, seen_states = np.tile(data.frames[seen], 2), maps @ model.basis.images
-    signal = np.empty_like(noise)
-    for i, j in np.ndindex(*signal.shape):
-        lag = frame[i] - frame[j]
-        turn = rotation_matrix(model.basis.order, params.rotation * lag)
-        law = params.static_variance * np.eye(len(turn))
-        law = law + params.moving_variance * params.correlation ** abs(lag) * turn
-        signal[i, j] = seen_states[i] @ law @ seen_states[j]
-    return mean, noise + signal
 
 
 @PROBLEMS
@@ -185,10 +146,18 @@ def test_packed_parameters_come_back(problem, coordinates):
     for seed in range(8):
         model, params, data = problem(np.random.default_rng(seed))
         vector = model.pack(params, coordinates)
-        assert vector.shape == (model.n_parameters(data),)
+        assert vector.shape == (model.n_coordinates(data),)
         back = model.unpack(vector, params, coordinates)
         assert model.pack(back, coordinates) == pytest.approx(vector, rel=1e-9)
         assert model.e_step(back, data).loglik == pytest.approx(model.e_step(params, data).loglik)
+
+
+@pytest.mark.parametrize("held", [(), ("noise_weights",)])
+def test_student_noise_has_as_many_parameters_as_normal_noise(held):
+    data = tiny(np.random.default_rng(0))
+    for kind in GaussianImageModel, RotatingVideoModel:
+        normal, student = kind(pixels=4), kind(pixels=4, noise="student", held=held)
+        assert student.n_parameters(data) == normal.n_parameters(data)
 
 
 @PROBLEMS
@@ -222,10 +191,8 @@ def test_every_step_of_the_cycle_raises_the_objective_of_an_image():
 @pytest.mark.parametrize("gains", [False, True])
 def test_a_climb_is_charged_for_every_covariance_that_it_inverts(noise, gains, monkeypatch):
     made = []
-    whole = GaussianImageModel._marginal
-    monkeypatch.setattr(
-        GaussianImageModel, "_marginal", lambda *given: made.append(1) or whole(*given)
-    )
+    whole = Marginal.of
+    monkeypatch.setattr(Marginal, "of", lambda *given: made.append(1) or whole(*given))
     data = tiny(np.random.default_rng(11), n=30)
     model = GaussianImageModel(pixels=5, n_bands=2, noise=noise, gains=gains).prepare(data)
     params = model.start(data, np.ones((30, 1)))
@@ -302,6 +269,34 @@ def test_no_band_is_finer_than_the_longest_observed_baseline():
         frequency = model.grid.waves()[1]
         assert (model.bands[frequency >= reach] == model.bands.max()).all()
     assert model.resolved < GaussianImageModel(pixels=12).prepare(data).resolved
+
+
+def drawn_sky(model, variances, seed):
+    """An image from the model's own law, on a grid twice as fine."""
+    waves = np.sqrt(variances[model.bands]) * np.random.default_rng(seed).normal(
+        size=len(model.bands)
+    )
+    image = (model.mean_image * (2.0 + model.grid.waves()[0] @ waves)).reshape(2 * [model.pixels])
+    return {"image": np.kron(image, np.full((2, 2), 0.25)), "field_of_view": np.array(160.0)}
+
+
+def test_an_image_starts_from_the_true_flux_and_the_power_of_its_waves():
+    model, variances = GaussianImageModel(pixels=16, n_bands=3), np.array([10.0, 2.0, 0.5])
+    starts = []
+    for seed in range(8):
+        truth = drawn_sky(model, variances, seed)
+        assert model.accepts_truth(truth)
+        starts.append(model.from_truth(truth))
+        assert starts[-1].flux == pytest.approx(truth["image"].sum())
+    ratios = np.mean([start.band_variances for start in starts], axis=0) / variances
+    assert ((ratios > 0.5) & (ratios < 2.0)).all()
+
+
+@pytest.mark.parametrize("other", [{"gains": True}, {"noise": "student"}, {"pixels": 7}])
+def test_what_a_truth_does_not_say_is_no_start(other):
+    truth = drawn_sky(GaussianImageModel(pixels=16), np.ones(4), 0)
+    assert not GaussianImageModel(**{"pixels": 16, **other}).accepts_truth(truth)
+    assert not RotatingVideoModel(pixels=16, n_states=5).accepts_truth(truth)
 
 
 @PROBLEMS
@@ -399,7 +394,7 @@ def test_a_rotation_of_states_rotates_their_image():
     model = RotatingVideoModel(pixels=12, n_states=30)
     states = np.random.default_rng(0).normal(size=len(model.basis.order))
     image = (model.basis.images @ states).reshape(12, 12)
-    turned = (model.turned(model.basis.images, np.asarray(90.0)) @ states).reshape(12, 12)
+    turned = (model.basis.turned(model.basis.images, np.asarray(90.0)) @ states).reshape(12, 12)
     assert turned == pytest.approx(np.rot90(image, -1), abs=1e-12 * np.abs(image).max())
 
 

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from emlib.report.build import build_report
 from emlib.report.load import load_results
 from emlib.report.picture_figures import FIGURES, draw_pictures
-from emlib.report.pictures import Picture, Pictures, read_pictures
+from emlib.report.pictures import Picture, Pictures, kept_fits, params_of, read_pictures
 from emlib.report.tables import build_tables
 from emlib.report.theme import Look, panel_names
 from emlib.study.atomic import write_bytes
@@ -28,15 +28,21 @@ from tests.study.small_study import planned_study
 SHARED = {"pixels": 8, "hours": [2.0, 3.0]}
 CONFIG = {
     "datasets": {
-        "still": {"generator": "gaussian_image", "cadence": 30, **SHARED},
+        "still": {
+            "generator": "gaussian_image",
+            "sky": "ring",
+            "size": 110,
+            "cadence": 30,
+            **SHARED,
+        },
         "orbit": {"generator": "rotating_video", "n_frames": 3, **SHARED},
     },
     "missingness": [{"mechanism": "dropped_visibilities", "rate": 0.2}],
     "models": {
         "image": {"family": "gaussian_image", "pixels": 8, "n_bands": 2},
-        "video": {"family": "rotating_video", "pixels": 8, "n_states": 5},
+        "video": {"family": "rotating_video", "pixels": 8, "n_states": 5, "held": ["rotation"]},
     },
-    "inits": {"power_law": None, "motion": None},
+    "inits": {"power_law": None, "motion": {"lowest": 12.0, "highest": 12.0}},
     "baseline": "power_law",
     "exclude": [
         {"dataset": "still", "model": "video"},
@@ -76,6 +82,7 @@ def test_the_report_has_every_cell_beside_its_truth_and_every_figure(study: Stud
     assert 0 < dropped.sum() < len(dropped)
     assert list(tables["rings"]["init"]) == ["power_law", "(truth)"]
     assert [len(name) > 0 for name in tables["rings"]["data_id"]] == [True, False]
+    assert np.isnan(tables["rings"]["diameter"].iloc[1])  # too wide to be measured
     look = Look.of(load_study(study.root), tables["cells"])
     drawn = draw_pictures(found, tables["cells"], look, study.figures)
     assert [name for name, svg in drawn.items() if "<svg" in svg] == list(FIGURES)
@@ -151,6 +158,13 @@ def test_infinite_losses_stand_at_the_far_edge(tmp_path: Path, loss: list[float]
     quality = pd.DataFrame({"cell_id": "c0", "loss": loss, "nrmse": [0.2, 0.5]})
     drawn = draw_pictures(replace(pictures, quality=quality), cells, look, tmp_path)
     assert "∞" in texts(drawn["quality"])
+
+
+def test_a_held_rotation_is_kept_for_the_report(study: StudyPaths) -> None:
+    results = load_results(study.root)
+    (block,) = [block for block in planned_blocks(study.root) if block.model == "video"]
+    cases, (row,) = kept_fits(results, block, "motion")
+    assert params_of(cases[0], row["final"]).rotation == 12.0
 
 
 def test_a_damaged_data_file_costs_its_pictures_and_no_report(study: StudyPaths) -> None:

@@ -392,11 +392,22 @@ def test_the_committed_schema_is_current_and_accepts_the_default_study():
         {"missingness": [{"mechanism": "mcar", "rate": 1.0}]},
         {"models": {"m": {"family": "gaussian_mixture"}}},
         {"datasets": {"x": {"table": "iriss"}}},
+        {"models": {"m": {"family": "gaussian_image", "resolved": 3.0}}},
+        {"models": {"m": {"family": "gaussian_image", "reference": [True]}}},
+        {"models": {"m": {"family": "gaussian_image", "held": [1]}}},
     ],
 )
-def test_the_schema_refuses_what_the_config_refuses(changes):
+def test_the_schema_refuses_what_the_config_refuses(changes, write):
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**SMALL, **changes}, config_schema())
+    with pytest.raises(ConfigError):
+        checked_study(write(**changes))
+
+
+@pytest.mark.parametrize("study", ["black_hole", "m87"])
+def test_the_schema_accepts_studies_of_images(study):
+    config = yaml.safe_load((REPOSITORY / "studies" / f"{study}.yaml").read_text())
+    jsonschema.validate(config, config_schema())
 
 
 def test_the_default_study_is_sound_and_as_large_as_promised():

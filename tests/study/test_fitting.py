@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 import emlib.inits
+from emlib.datasets import GENERATORS
 from emlib.errors import InvalidData
 from emlib.inits.base import Init, Start
 from emlib.models.base import Degenerate
@@ -138,6 +139,39 @@ def test_the_same_fit_gives_the_same_record_but_for_its_seconds() -> None:
     for record in (one, two):
         del record["timings"]
     assert one == two
+
+
+def video(settings: dict[str, Any]) -> Case:
+    """A tiny video, three of whose visibilities in a hundred are outliers."""
+    drawn = {"n_frames": 3, "pixels": 8, "hours": [2.0, 3.0]}
+    generator, rng = GENERATORS["rotating_video"], np.random.default_rng(0)
+    truth = generator.draw_truth(drawn, rng)
+    data = generator.draw_rows({**drawn, "outliers": 0.03}, truth, rng)
+    hidden = np.zeros(data.values.shape, dtype=bool)
+    given = {"pixels": 8, "n_states": 5, **settings}
+    return Case(data.values, hidden, None, truth, "rotating_video", given, data.extras)
+
+
+@pytest.mark.parametrize("settings", [{}, {"gains": True}, {"noise": "student"}, {"pixels": 5}])
+def test_a_rotation_has_its_error_whatever_is_estimated_beside_it(settings: dict[str, Any]) -> None:
+    known = {"init": "motion", "settings": {"lowest": 15.0, "highest": 15.0}}
+    short = replace(spec(stopping={"tol": 1e-3, "max_iter": 1}), init=known)
+    record = run_fit(video({"held": ("rotation",), **settings}), short)["fit"]
+    assert record["parameter_error"] == 3.0  # of 12
+
+
+def test_an_image_whose_station_phases_are_held_is_scored_where_it_is(monkeypatch) -> None:
+    shifted = []
+
+    def seen(latent: Any, truth: Any, field_of_view: float, anywhere: bool) -> dict[str, float]:
+        shifted.append(anywhere)
+        return {}
+
+    monkeypatch.setattr(emlib.study.fitting, "image_scores", seen)
+    for held in [], ["gain_amplitudes"], ["gain_amplitudes", "gain_phases"]:
+        one = spec("motion", stopping={"tol": 1e-3, "max_iter": 1})
+        run_fit(video({"gains": True, "held": held}), one)
+    assert shifted == [True, True, False]
 
 
 def test_an_oracle_starts_from_the_truth_and_only_where_there_is_one() -> None:

@@ -127,7 +127,8 @@ def thinned(path: Path) -> dict[str, Any]:
     }
     config["datasets"] = {key: spec for key, spec in config["datasets"].items() if key in kept}
     for spec in config["datasets"].values():
-        spec |= SMALL.get(spec.get("generator"), {})
+        if "coverage" not in spec:
+            spec |= SMALL.get(spec.get("generator"), {})
     for spec in config["models"].values():
         spec |= SMALL_MODELS.get(spec["family"], {})
     gone: set[str] = set()

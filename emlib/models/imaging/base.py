@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emlib.data.sky import Grid
 from emlib.data.visibilities import Visibilities
 from emlib.errors import InvalidData, require_count, require_positive
-from emlib.models.base import Model, Step, is_unconstrained
+from emlib.models.base import Model, Step, is_unconstrained, prepared
 from emlib.models.imaging.measurement import (
     STEPS,
     Measurements,
@@ -35,6 +35,14 @@ LARGEST_CORRELATION = 1.0 - 1e-4
 
 GAIN_SWEEPS = 50
 """Passes over the stations that fit the gains of a start to an image."""
+
+PERFECT = {
+    "noise_scale": np.asarray(1.0),
+    "noise_weights": np.empty(0),
+    "gain_amplitudes": np.empty(0),
+    "gain_phases": np.empty(0),
+}
+"""The parameters of a measurement with thermal noise alone and perfect stations."""
 
 IDENTITY = (np.asarray, np.asarray)
 UNCONSTRAINED: dict[str, tuple[Callable[[Any], Array], Callable[[Any], Array]]] = {
@@ -94,7 +102,7 @@ class ImagingModel(Model):
     gains: bool = False
     gain_spread: float = 0.1
     held: tuple[str, ...] = ()
-    reference: tuple[bool, ...] = ()
+    reference: tuple[bool, ...] = prepared(())
 
     def __post_init__(self) -> None:
         require_count("pixels", self.pixels)
@@ -188,9 +196,23 @@ class ImagingModel(Model):
             "gain_phases": np.zeros(n_gains),
         }
 
+    def true_frames(self, truth: dict[str, Any], name: str) -> Array | None:
+        """A generator's images on this grid, shape (T, pixels ** 2), Jy; None where they are not.
+
+        ``name`` is ``image`` or ``frames``.  Weights and gains are none of its parameters.
+        """
+        if name not in truth or self.penalized:
+            return None
+        fine, side = np.asarray(truth[name]), self.pixels
+        if float(truth["field_of_view"]) != self.field_of_view or fine.shape[-1] % side:
+            return None
+        block = fine.shape[-1] // side
+        return np.asarray(
+            fine.reshape(-1, side, block, side, block).sum(axis=(2, 4)).reshape(-1, side**2)
+        )
+
     def start_from_image(self: Self, data: Visibilities, image: Array) -> Any:
-        """A start whose gains, if there are any, were fitted to this image, and the rest to the
-        data so calibrated.
+        """A start whose gains were fitted to this image, and the rest to the data so calibrated.
 
         Parameters
         ----------
@@ -198,8 +220,6 @@ class ImagingModel(Model):
         image : ndarray of shape (pixels ** 2,)
             Of any flux.
         """
-        if not self.gains:
-            return self.start(data, np.ones((data.n, 1)))
         seen = data.observed
         mean = self.grid.fourier(data.u[seen], data.v[seen]) @ image
         known = Measurements.of(data, mean)
@@ -240,8 +260,17 @@ class ImagingModel(Model):
             new[name] = flat.reshape(value.shape)
         return replace(around, **new)
 
-    def n_parameters(self, data: Visibilities) -> int:
+    @property
+    def unheld(self: Self) -> Self:
+        return replace(self, held=())
+
+    def n_coordinates(self, data: Visibilities) -> int:
         return len(self.pack(self.start(data, np.ones((data.n, 1)))))
+
+    def n_parameters(self, data: Visibilities) -> int:
+        """As everywhere: the weights of Student's t are latent, and none."""
+        latent = self.noise == "student" and "noise_weights" not in self.held
+        return self.n_coordinates(data) - latent * int(data.observed.sum())
 
     def _free(self) -> list[str]:
         return [f.name for f in fields(self.record) if f.name not in self.held]

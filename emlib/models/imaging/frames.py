@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.kernels.rotating_chain import ChainPosterior
-from emlib.models.imaging.measurement import Measurements
+from emlib.models.base import Degenerate
+from emlib.models.imaging.measurement import Measurements, calibrated
+from emlib.models.imaging.polar import PolarBasis
 
 Array = NDArray[np.float64]
 
@@ -89,3 +91,40 @@ class Smoothed:
         shocks = means[1:] - self.correlation * means[:-1]
         before = (residuals**2).sum() + constant @ constant + means[0] @ means[0]
         return float(before + (shocks**2).sum() / (1.0 - self.correlation**2))
+
+
+def smooth(params: Any, frames: Frames, basis: PolarBasis) -> Smoothed:
+    """The posterior of c and s_t at parameters, those of ``RotatingVideoParams``.
+
+    Raises
+    ------
+    Degenerate
+        If a covariance is numerically singular.
+    """
+    from emlib.kernels.rotating_chain import posterior
+
+    calibrated_values, variances, log_jacobian = calibrated(params, frames.measurements)
+    sharp = 1.0 / np.sqrt(variances)
+    columns = [
+        frames.spread_out(numbers.real * sharp, numbers.imag * sharp)
+        for numbers in (calibrated_values, frames.measurements.mean)
+    ]
+    values = np.stack(columns, axis=2)
+    whitened = frames.loadings * frames.spread_out(sharp, sharp)[:, :, None]
+    left = np.sqrt(params.static_variance) * whitened
+    angles = params.rotation * np.arange(len(whitened))
+    right = np.sqrt(params.moving_variance) * basis.turned(whitened, angles)
+    correlation = float(params.correlation)
+    try:
+        run = posterior(values, left, right, correlation, basis.partner)
+    except np.linalg.LinAlgError as error:
+        raise Degenerate(str(error)) from error
+    constant = 2.0 * len(variances) * np.log(2.0 * np.pi)
+    logs = np.log(variances)
+    return Smoothed(
+        run, left, right, values, values - left @ run.constant - right @ run.means,
+        calibrated_values, variances, correlation,
+        -0.5 * (constant + 2.0 * float(logs.sum()) + run.log_det) + log_jacobian,
+        0.5 * float(constant + 2.0 * np.abs(logs).sum() + run.log_det + run.largest)
+        + abs(log_jacobian),
+    )  # fmt: skip

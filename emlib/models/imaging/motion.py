@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emlib.kernels.rotating_chain import ChainPosterior
 from emlib.models.imaging.base import LARGEST_CORRELATION
+from emlib.models.imaging.polar import PolarBasis
 
 Array = NDArray[np.float64]
 
@@ -32,6 +34,35 @@ class Motion(NamedTuple):
     rotation: float
     n_frames: int
     n_states: int
+
+    @classmethod
+    def of(
+        cls, law: ChainPosterior, means: Array, variance: float, rotation: float, basis: PolarBasis
+    ) -> "Motion":
+        """Those of a posterior of states in units of their standard deviations.
+
+        Parameters
+        ----------
+        law : ChainPosterior
+        means : ndarray of shape (T, k)
+        variance : float
+            Of the states.
+        rotation : float
+            Degrees.
+        basis : PolarBasis
+        """
+        squares = variance * (means**2 + law.variances).sum(axis=1)
+        later, earlier = means[1:], means[:-1]
+        lagged = (later * earlier).sum(axis=0) + law.lagged
+        crossed = (later * earlier[:, basis.partner]).sum(axis=0) + law.crossed
+        crossed = np.where(basis.order == 0, 0.0, crossed)
+        crossed = np.where(basis.second, crossed, -crossed)
+        return cls(
+            squares[0], squares[-1], float(squares[1:-1].sum()),
+            np.asarray(variance * np.bincount(basis.order, lagged)),
+            np.asarray(variance * np.bincount(basis.order, crossed)),
+            rotation, *means.shape,
+        )  # fmt: skip
 
     def overlap(self, rotation: float) -> float:
         """Sum over t of E[s_t' R(rotation) s_t-1]."""

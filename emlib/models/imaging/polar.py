@@ -7,7 +7,7 @@ itself, so that it is exactly orthogonal on the coefficients.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,25 @@ class PolarBasis:
     images: Array
     order: NDArray[np.int64]
     explained: float
+
+    @cached_property
+    def partner(self) -> NDArray[np.int64]:
+        """The state that a rotation mixes each one with, itself where the order is 0."""
+        partner = np.arange(len(self.order))
+        first = np.flatnonzero(self.order)[::2]
+        partner[first], partner[first + 1] = first + 1, first
+        return partner
+
+    @cached_property
+    def second(self) -> NDArray[np.bool_]:
+        """Which states are the second of a pair."""
+        return self.partner < np.arange(len(self.order))
+
+    def turned(self, loadings: Array, rotation: Array) -> Array:
+        """Loadings (..., n, k) of states that were turned back by ``rotation`` (...), degrees."""
+        turns = np.deg2rad(rotation)[..., None, None] * self.order
+        sine = np.where(self.second, -np.sin(turns), np.sin(turns))
+        return np.asarray(loadings * np.cos(turns) + loadings[..., self.partner] * sine)
 
 
 @lru_cache(maxsize=64)

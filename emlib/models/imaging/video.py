@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count, require_positive
-from emlib.models.base import Degenerate, Diagnosis, Posteriors
-from emlib.models.imaging.base import LARGEST_CORRELATION, ImagingModel, kept, made_last
-from emlib.models.imaging.frames import Frames, Smoothed
-from emlib.models.imaging.measurement import (
-    Measurements,
-    SignalStats,
-    calibrated,
-    measurement_q,
+from emlib.models.base import Diagnosis, Posteriors
+from emlib.models.imaging.base import (
+    LARGEST_CORRELATION,
+    PERFECT,
+    ImagingModel,
+    kept,
+    made_last,
 )
+from emlib.models.imaging.frames import Frames, Smoothed, smooth
+from emlib.models.imaging.measurement import Measurements, SignalStats, measurement_q
 from emlib.models.imaging.motion import Motion, best_correlation, best_rotation
 from emlib.models.imaging.polar import PolarBasis, polar_basis
 from emlib.models.posterior import EXACT, Posterior
@@ -109,18 +110,6 @@ class RotatingVideoModel(ImagingModel):
         """The states' images."""
         return polar_basis(self.grid, self.prior_fwhm, self.length, self.n_states)
 
-    @cached_property
-    def partner(self) -> NDArray[np.int64]:
-        """The state that a rotation mixes each one with, itself where the order is 0."""
-        order, partner = self.basis.order, np.arange(len(self.basis.order))
-        first = np.flatnonzero(order)[::2]
-        partner[first], partner[first + 1] = first + 1, first
-        return partner
-
-    @cached_property
-    def _second(self) -> NDArray[np.bool_]:
-        return self.partner < np.arange(len(self.partner))
-
     def frames(self, data: Visibilities) -> Frames:
         def make() -> Frames:
             seen = data.observed
@@ -140,12 +129,6 @@ class RotatingVideoModel(ImagingModel):
         frames: Frames = kept(data, key, make)
         return frames
 
-    def turned(self, loadings: Array, rotation: Array) -> Array:
-        """Loadings (..., n, k) of states that were turned back by ``rotation`` (...), degrees."""
-        turns = np.deg2rad(rotation)[..., None, None] * self.basis.order
-        sine = np.where(self._second, -np.sin(turns), np.sin(turns))
-        return np.asarray(loadings * np.cos(turns) + loadings[..., self.partner] * sine)
-
     def smoothed(self, params: RotatingVideoParams, frames: Frames) -> Smoothed:
         """The posterior of c and s_t; that at the last parameters is kept.
 
@@ -154,37 +137,8 @@ class RotatingVideoModel(ImagingModel):
         Degenerate
             If a covariance is numerically singular.
         """
-        run: Smoothed = made_last(frames.last, params, lambda: self._smoothed(params, frames))
+        run: Smoothed = made_last(frames.last, params, lambda: smooth(params, frames, self.basis))
         return run
-
-    def _smoothed(self, params: RotatingVideoParams, frames: Frames) -> Smoothed:
-        from emlib.kernels.rotating_chain import posterior
-
-        calibrated_values, variances, log_jacobian = calibrated(params, frames.measurements)
-        sharp = 1.0 / np.sqrt(variances)
-        columns = [
-            frames.spread_out(numbers.real * sharp, numbers.imag * sharp)
-            for numbers in (calibrated_values, frames.measurements.mean)
-        ]
-        values = np.stack(columns, axis=2)
-        whitened = frames.loadings * frames.spread_out(sharp, sharp)[:, :, None]
-        left = np.sqrt(params.static_variance) * whitened
-        angles = params.rotation * np.arange(len(whitened))
-        right = np.sqrt(params.moving_variance) * self.turned(whitened, angles)
-        correlation = float(params.correlation)
-        try:
-            run = posterior(values, left, right, correlation, self.partner)
-        except np.linalg.LinAlgError as error:
-            raise Degenerate(str(error)) from error
-        constant = 2.0 * len(variances) * np.log(2.0 * np.pi)
-        logs = np.log(variances)
-        return Smoothed(
-            run, left, right, values, values - left @ run.constant - right @ run.means,
-            calibrated_values, variances, correlation,
-            -0.5 * (constant + 2.0 * float(logs.sum()) + run.log_det) + log_jacobian,
-            0.5 * float(constant + 2.0 * np.abs(logs).sum() + run.log_det + run.largest)
-            + abs(log_jacobian),
-        )  # fmt: skip
 
     def loglik(self, params: RotatingVideoParams, data: Visibilities) -> float:
         """Of the observed visibilities, nats."""
@@ -217,24 +171,10 @@ class RotatingVideoModel(ImagingModel):
             frames.measurements, signal, run.variances * (real + imaginary),
             run.constant - 0.5 * square, run.magnitude + 0.5 * square,
             static_square=float(params.static_variance) * static,
-            motion=self._motion(params, run),
-        )  # fmt: skip
-
-    def _motion(self, params: RotatingVideoParams, run: Smoothed) -> Motion:
-        variance, order = float(params.moving_variance), self.basis.order
-        means = run.of(run.law.means, float(params.flux))
-        squares = variance * (means**2 + run.law.variances).sum(axis=1)
-        later, earlier = means[1:], means[:-1]
-        lagged = (later * earlier).sum(axis=0) + run.law.lagged
-        crossed = (later * earlier[:, self.partner]).sum(axis=0) + run.law.crossed
-        crossed = np.where(self.partner == np.arange(len(order)), 0.0, crossed)
-        crossed = np.where(self._second, crossed, -crossed)
-        n_frames, k = means.shape
-        return Motion(
-            squares[0], squares[-1], float(squares[1:-1].sum()),
-            np.asarray(variance * np.bincount(order, lagged)),
-            np.asarray(variance * np.bincount(order, crossed)),
-            float(params.rotation), n_frames, k,
+            motion=Motion.of(
+                run.law, run.of(run.law.means, flux), float(params.moving_variance),
+                float(params.rotation), self.basis,
+            ),
         )  # fmt: skip
 
     def m_step(
@@ -310,21 +250,11 @@ class RotatingVideoModel(ImagingModel):
         )
 
     def accepts_truth(self, truth: dict[str, Any]) -> bool:
-        """A video of these pixels; weights and gains are none of the generator's parameters."""
-        known = {"rotation", "frames", "field_of_view"} <= set(truth)
-        return (
-            known
-            and not self.penalized
-            and float(truth["field_of_view"]) == self.field_of_view
-            and np.shape(truth["frames"])[-1] % self.pixels == 0
-        )
+        return "rotation" in truth and self.true_frames(truth, "frames") is not None
 
     def from_truth(self, truth: dict[str, Any]) -> RotatingVideoParams:
         """The true rotation; and the variances of the states that are closest to the frames."""
-        fine, side = np.asarray(truth["frames"]), self.pixels
-        block = fine.shape[-1] // side
-        frames = fine.reshape(len(fine), side, block, side, block).sum(axis=(2, 4))
-        frames = frames.reshape(len(fine), -1)
+        frames = np.asarray(self.true_frames(truth, "frames"))
         flux = frames.sum(axis=1).mean()
         still = frames.mean(axis=0)
         images = self.basis.images
@@ -337,11 +267,12 @@ class RotatingVideoModel(ImagingModel):
             correlation=np.asarray(0.9),
             rotation=np.asarray(truth["rotation"], dtype=np.float64),
             flux=np.asarray(flux),
-            noise_scale=np.asarray(1.0),
-            noise_weights=np.empty(0),
-            gain_amplitudes=np.empty(0),
-            gain_phases=np.empty(0),
+            **PERFECT,
         )
+
+    def is_comparable(self, truth: dict[str, Any]) -> bool:
+        """Of a video of any pixels, whatever is estimated beside its rotation."""
+        return "rotation" in truth
 
     def parameter_error(self, params: RotatingVideoParams, truth: dict[str, Any]) -> float:
         """Of the rotation, degrees a frame."""
@@ -367,7 +298,7 @@ class RotatingVideoModel(ImagingModel):
         states = run.of(law.means, flux)
         means, deviations = np.empty((2, len(states), len(images)))
         for t in range(len(states)):
-            turned = self.turned(moving, params.rotation * t)
+            turned = self.basis.turned(moving, params.rotation * t)
             means[t] = static + turned @ states[t]
             by_constant = still - turned @ law.slopes[t]
             variance = np.einsum("pk,pk->p", by_constant @ law.constant_covariance, by_constant)
@@ -390,7 +321,7 @@ class RotatingVideoModel(ImagingModel):
         for t in range(data.n_frames):
             shock = rng.standard_normal(k) * np.sqrt(1.0 - correlation**2 if t else 1.0)
             state = correlation * state + shock
-            turned = self.turned(self.basis.images, params.rotation * t)
+            turned = self.basis.turned(self.basis.images, params.rotation * t)
             frames[t] = self.basis.images @ static
             frames[t] += np.sqrt(params.moving_variance) * turned @ state
         frames += params.flux * self.mean_image

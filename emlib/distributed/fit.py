@@ -28,9 +28,10 @@ def fit_distributed(
 ) -> Estimator:
     """Fit an estimator to a Dask collection; the E-steps run where its partitions are.
 
-    The loglik is that of a fit in memory, but for rounding, and the bits depend on how the rows are
-    cut into partitions, not on the workers.  Inits see 10,000 rows, the same ones each time, and
-    some more that a sample may miss; all rows where there are no more.
+    From the same start the loglik is that of a fit in memory, but for rounding, and the bits depend
+    on how the rows are cut into partitions, not on the workers.  Inits see 10,000 rows, the same
+    ones each time, and some more that a sample may miss; all rows where there are no more, and then
+    the start is the same as in memory.
 
     Parameters
     ----------

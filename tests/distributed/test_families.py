@@ -13,7 +13,8 @@ from emlib.distributed.view import cut
 from tests.families.contract import rebuilt
 from tests.families.test_contract import FAMILIES
 
-ROWS = [case for case in FAMILIES if not case.name.startswith(("examples", "state_space"))]
+DEPENDENT = ("state_space", "gaussian_image", "rotating_video")
+ROWS = [case for case in FAMILIES if not case.name.startswith(("examples", *DEPENDENT))]
 ALIKE = {"EII", "EEI", "EVI", "VEE", "EEV", "VEV", "EVV", "VVE"}  # with the E-steps of others
 ROWS = [case for case in ROWS if "hmm" not in case.name and case.name[-4:-1] not in ALIKE]
 

@@ -138,6 +138,7 @@ def _grid(rows: list[Row], truths: Mapping[str, Picture], picked: Callable[[Pict
         mine = np.array([row.dataset == dataset for row in rows])
         beside = axes[mine].ravel().tolist()
         bar = figure.colorbar(handle, ax=beside, shrink=0.8, pad=0.01, aspect=18 * mine.sum())
+        bar.set_label("janskys a square microarcsecond", fontsize=6)
         bar.ax.tick_params(labelsize=6)
         bar.ax.yaxis.get_offset_text().set_fontsize(6)
         bar.formatter.set_powerlimits((-2, 2))

@@ -276,7 +276,7 @@ def masks(
 @click.argument("model")
 @click.argument("block")
 @FINGERPRINT
-@click.option("--planned-as", default="", help="Digest that is kept in the block's files.")
+@click.option("--planned-as", default="", help="Digest that is kept in the block's file of fits.")
 @click.option("--threads", type=click.IntRange(min=1), default=1)
 def block(
     study_dir: Path,

@@ -53,7 +53,7 @@ def run_block(
     fingerprint : str, optional
         Fingerprint of the numerical code that the head planned with; another one here is refused.
     planned_as : str
-        Digest of all that decides the block's rows, kept in its files.
+        Digest of all that decides the block's rows, kept in its file of fits.
     command : sequence of str
         How the worker is started.
     threads : int
@@ -177,8 +177,9 @@ def _write(
 ) -> None:
     from emlib.study.files import write_table
 
-    for kind in BLOCK_KINDS:
-        write_table(paths.block(kind, *ids), tables[kind], kind, planned_as)
+    for kind in BLOCK_KINDS:  # one tells for all: they are written together, and removed together
+        told = planned_as if kind == "fits" else ""
+        write_table(paths.block(kind, *ids), tables[kind], kind, told)
 
 
 def _report(

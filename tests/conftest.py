@@ -33,7 +33,9 @@ settings.load_profile("default")
 @pytest.hookimpl(tryfirst=True)  # before xdist's own, which reads the marks
 def pytest_collection_modifyitems(items):
     """Spread tests over processes by file, families and ready-made studies one by one; those on
-    Dask share their cluster."""
+    Dask share their cluster. Families come last: they are many and short, so that both processes
+    end at the same time."""
+    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] == "families")
     for item in items:
         path = item.path.relative_to(HERE)
         if path.parts[0] != "families" and path.name != "test_ready_made_studies.py":

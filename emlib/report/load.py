@@ -42,7 +42,6 @@ OWN = "fit_id"
 OWN_OBJECTIVE = ("classification", "stochastic", "online")
 """Algorithms whose objective is not the penalized loglik of a model with a prior."""
 SETTING = ["dataset", "missingness", "model", "algorithm"]
-EARLIER_PLAN = "of an earlier plan"
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ def _read_block(
     except StoreError:
         return row | {"missing": "damaged"}, {}
     if planned_as is not None and files.planned_as(path["fits"]) != planned_as:
-        return row | {"missing": EARLIER_PLAN}, {}
+        return row | {"missing": grid.EARLIER_PLAN}, {}
     return row | {"found": len(fits)}, tables | {"fits": _beside(fits, timings)}
 
 

@@ -14,12 +14,13 @@ from emlib.report.ademp import ademp
 from emlib.report.budgets import BUDGETS
 from emlib.report.cells import STATUSES, budget_of, is_generated
 from emlib.report.headline import headline
-from emlib.report.load import EARLIER_PLAN, rows_of
+from emlib.report.load import rows_of
 from emlib.report.pictures import Pictures
 from emlib.report.provenance import provenance, study_text
 from emlib.report.rings import ring_rows
 from emlib.report.theme import Look
 from emlib.report.video_figures import animations
+from emlib.study.grid import EARLIER_PLAN
 from emlib.study.paths import BLOCK_KINDS
 
 Tables = dict[str, pd.DataFrame]

@@ -16,7 +16,6 @@ from emlib.report.picture_panels import (
     Row,
     blank,
     density,
-    in_order,
     marker_sizes,
     new_figure,
     setting_rows,
@@ -27,6 +26,7 @@ from emlib.report.picture_panels import (
 from emlib.report.pictures import Picture, Pictures
 from emlib.report.theme import Look, panel_names
 from emlib.report.video_figures import spot_angle, strips
+from emlib.report.views import ordered
 from emlib.study.atomic import write_bytes, write_text
 
 FIGURES = ("uv_coverage", "images", "image_deviations", "video_frames", "spot_angle", "quality")
@@ -55,12 +55,12 @@ def draw_pictures(
     """
     rows, truths = setting_rows(pictures, cells, look), pictures.truths
     drawn = {
-        "uv_coverage": _plane(pictures, in_order(cells, look)),
+        "uv_coverage": _plane(pictures, ordered(cells, look)),
         "images": _grid(rows, truths, _mean_frame),
         "image_deviations": _grid(rows, {}, _mean_deviation),
         "video_frames": strips(rows, truths),
         "spot_angle": spot_angle(rows, truths, look),
-        "quality": _quality(pictures, in_order(cells, look), look),
+        "quality": _quality(pictures, ordered(cells, look), look),
     }
     return {name: _written(drawn[name], folder / name) for name in FIGURES}
 

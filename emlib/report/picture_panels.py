@@ -10,7 +10,8 @@ import pandas as pd
 
 from emlib.report.load import rows_of
 from emlib.report.pictures import Picture, Pictures
-from emlib.report.theme import Look, panel_names
+from emlib.report.theme import Look
+from emlib.report.views import ordered
 
 COLOURS = "afmhot"
 INCHES = 1.5
@@ -26,18 +27,9 @@ class Row(NamedTuple):
     """By init."""
 
 
-def in_order(cells: pd.DataFrame, look: Look) -> pd.DataFrame:
-    """Settings as in all other figures: datasets in the config's order, complete data first."""
-    rows = [look.rows.index(name) for name in panel_names(cells)]
-    columns = [look.columns.index(name) for name in cells["missingness"]]
-    inits = [look.inits.index(name) for name in cells["init"]]
-    return cells.iloc[np.lexsort((inits, columns, rows))]
-
-
 def setting_rows(pictures: Pictures, cells: pd.DataFrame, look: Look) -> list[Row]:
     """Settings that have images, in the order of all other figures."""
-    cells = in_order(cells, look)
-    cells = cells.assign(panel=panel_names(cells))
+    cells = ordered(cells, look)
     drawn = cells[cells["cell_id"].isin(list(pictures.cells))]
     rows = []
     for (panel, missingness), group in drawn.groupby(["panel", "missingness"], sort=False):

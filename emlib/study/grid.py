@@ -20,6 +20,8 @@ Study = Mapping[str, Any]
 AXES = ("dataset", "missingness", "model", "init", "algorithm")
 MOST_BLOCKS = 1_000_000
 """Each is a job; a plan of more is a slip of the pen, and would fill the memory."""
+EARLIER_PLAN = "of an earlier plan"
+"""What is said of a block whose files ``planned_digests`` does not know."""
 
 
 @dataclass(frozen=True)

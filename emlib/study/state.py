@@ -141,9 +141,8 @@ def study_state(study_dir: Path) -> StudyState:
             state.missing.setdefault(group, []).append(f"{block_name(block.block)} (damaged)")
             continue
         if ends.planned_as != digests.get(block.key, ends.planned_as):
-            state.missing.setdefault(group, []).append(
-                f"{block_name(block.block)} (of an earlier plan)"
-            )
+            name = f"{block_name(block.block)} ({grid.EARLIER_PLAN})"
+            state.missing.setdefault(group, []).append(name)
             continue
         for (cell, status), number in ends.counts.items():
             state.counts[group][status] += number

@@ -98,11 +98,13 @@ def two_studies(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPaths, S
     return big, small
 
 
-def test_garbage_is_what_no_kept_study_has_in_its_files(
-    two_studies: tuple[StudyPaths, StudyPaths], tmp_path: Path
-) -> None:
-    results = tmp_path / "results"
-    shutil.copytree(two_studies[0].results, results)
+@pytest.fixture
+def results(two_studies: tuple[StudyPaths, StudyPaths], tmp_path: Path) -> Path:
+    """A copy of the two studies' results, which a test may change."""
+    return Path(shutil.copytree(two_studies[0].results, tmp_path / "results"))
+
+
+def test_garbage_is_what_no_kept_study_has_in_its_files(results: Path) -> None:
     everything = verify(results / "store")
     collect_garbage(results / "store", [results / "big", results / "small"])
     assert verify(results / "store").records == everything.records
@@ -119,11 +121,7 @@ def test_garbage_is_what_no_kept_study_has_in_its_files(
     assert '"computed": 0' in (small.logs / "events.jsonl").read_text().splitlines()[-1]
 
 
-def test_a_study_with_missing_blocks_cannot_be_kept(
-    two_studies: tuple[StudyPaths, StudyPaths], tmp_path: Path
-) -> None:
-    results = tmp_path / "results"
-    shutil.copytree(two_studies[0].results, results)
+def test_a_study_with_missing_blocks_cannot_be_kept(results: Path) -> None:
     everything = verify(results / "store")
     StudyPaths(results / "big").block("curves", *IDS[:3], 1).unlink()
     words = r"1 of its blocks are missing \(the first: drawn/mcar-0\.2/two/0001\).*finish .* first"

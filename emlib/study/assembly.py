@@ -1,4 +1,4 @@
-"""From the results of a block's tasks to the rows of its six files. Standard library only."""
+"""From the records of a block's tasks to the rows of its six files. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from emlib.study.identity import replay_line
-from emlib.study.journal import decode
 from emlib.study.measures import MEASURES
 
 NAN = math.nan
@@ -87,7 +86,7 @@ CERTIFICATE: Row = {
 
 def block_tables(
     tasks: list[Task],
-    results: Mapping[int, bytes],
+    records: Mapping[int, Row],
     deaths: Mapping[int, Death],
     keep_params: str,
 ) -> tuple[dict[str, Rows], int]:
@@ -97,8 +96,8 @@ def block_tables(
     ----------
     tasks : list of Task
         In plan order.
-    results : mapping of int to bytes
-        Encoded records by task number.
+    records : mapping of int to dict
+        What the tasks came to, by task number.
     deaths : mapping of int to Death
         The tasks without one. A task that is in neither was not wanted.
     keep_params : {"best", "all", "none"}
@@ -114,8 +113,8 @@ def block_tables(
     """
     ended: dict[str, list[tuple[Task, Row]]] = {"fit": [], "reference": [], "certificate": []}
     for number, task in enumerate(tasks):
-        if number in results:
-            ended[task.kind].append((task, decode(results[number])))
+        if number in records:
+            ended[task.kind].append((task, records[number]))
         elif number in deaths:
             ended[task.kind].append((task, _dead(task, deaths[number])))
     fits = ended["fit"]
@@ -127,8 +126,7 @@ def block_tables(
         "params": _params_rows(fits, keep_params),
         "certificates": [certificate_row(*pair) for pair in ended["certificate"]],
     }
-    records = [record for pairs in ended.values() for _, record in pairs]
-    return tables, sum(record["provisional"] for record in records)
+    return tables, sum(record["provisional"] for pairs in ended.values() for _, record in pairs)
 
 
 def _dead(task: Task, death: Death) -> Row:

@@ -9,12 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
 DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """A value in the form that digests are made of, for what is digested again and again."""
+
+    form: Any
 
 
 def digest(obj: object) -> str:
@@ -58,6 +66,8 @@ def _typed(obj: Any) -> Any:
         if not all(isinstance(key, str) for key in obj):
             raise TypeError("only mappings with text keys have a digest")
         return ["d", {key: _typed(value) for key, value in obj.items()}]
+    if isinstance(obj, Canonical):
+        return obj.form
     if hasattr(obj, "__array__"):
         return _typed_array(obj)
     raise TypeError(f"a {type(obj).__name__} has no digest")
@@ -140,49 +150,55 @@ def started(model: Mapping[str, Any]) -> dict[str, Any]:
 # --- what makes two fits the same fit -------------------------------------------------------------
 
 
-def fit_id(
-    data_id: str,
+def fit_settings(
     model: Mapping[str, Any],
     init: Mapping[str, Any],
     algorithm: Mapping[str, Any],
     stopping: Mapping[str, Any],
     budget: Mapping[str, Any],
-    seed_path: tuple[object, ...],
     numerics: str,
-) -> str:
+) -> dict[str, Canonical]:
+    """What decides the numbers of a cell's fits beside data and seeds, brought to its form once.
+
+    Parameters
+    ----------
+    model, init, algorithm : mapping
+        As in ``study.json``: the name and its full settings, and of a model its engine, which
+        decides the order of sums.
+    stopping, budget : mapping
+        ``hard_seconds`` is left out: a fit that it ends is never reused.
+    numerics : str
+        ``fingerprint.numerics_fingerprint(family, inits, algorithm)``.
+    """
+    settings = {
+        "model": dict(model),
+        "init": {"init": init["init"], "settings": init["settings"]},
+        "algorithm": dict(algorithm),
+        "stopping": dict(stopping),
+        "budget": {key: budget[key] for key in sorted(budget) if key != "hard_seconds"},
+        "numerics": numerics,
+    }
+    return {name: Canonical(_typed(value)) for name, value in settings.items()}
+
+
+def fit_id(data_id: str, settings: Mapping[str, Canonical], seed_path: tuple[object, ...]) -> str:
     """Identity of a fit: a digest of everything that decides its numbers.
 
     Parameters
     ----------
     data_id : str
         Digest of the replicate's values, holes applied.
-    model, init, algorithm : mapping
-        As in ``study.json``: the name and its full settings, and of a model its engine, which
-        decides the order of sums.
-    stopping, budget : mapping
-        ``hard_seconds`` is left out: a fit that it ends is never reused.
+    settings : mapping
+        ``fit_settings(...)``.
     seed_path : tuple
         ``(study_seed, *start_path(...))``.
-    numerics : str
-        ``fingerprint.numerics_fingerprint(family, inits, algorithm)``.
 
     Returns
     -------
     str
         32 hexadecimal digits.
     """
-    return digest(
-        {
-            "data": data_id,
-            "model": dict(model),
-            "init": {"init": init["init"], "settings": init["settings"]},
-            "algorithm": dict(algorithm),
-            "stopping": dict(stopping),
-            "budget": {key: budget[key] for key in sorted(budget) if key != "hard_seconds"},
-            "seed": list(seed_path),
-            "numerics": numerics,
-        }
-    )
+    return digest({"data": data_id, "seed": list(seed_path), **settings})
 
 
 def replay_line(fit_id: str) -> str:

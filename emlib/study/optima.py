@@ -9,8 +9,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from emlib.study.journal import decode_plain
-
 APART = 1e-3
 """Polished endpoints of one data set whose objectives are closer, in nats, are one optimum.
 
@@ -38,7 +36,7 @@ def distinct(objectives: Sequence[float]) -> Iterator[range]:
             first = k
 
 
-def worth_certifying(tasks: Sequence[Any], results: Mapping[int, bytes]) -> list[int]:
+def worth_certifying(tasks: Sequence[Any], records: Mapping[int, Mapping[str, Any]]) -> list[int]:
     """Task numbers of the certificates to compute, one an optimum.
 
     A certificate costs as much as several fits, so it is given to the best optimum of each data
@@ -50,15 +48,15 @@ def worth_certifying(tasks: Sequence[Any], results: Mapping[int, bytes]) -> list
     ----------
     tasks : sequence of Task
         Fits and reference starts, then a certificate of each in the same order.
-    results : mapping of int to bytes
-        Encoded records by task number.
+    records : mapping of int to dict
+        What fits and reference starts came to, by task number.
     """
     climbs = [number for number, task in enumerate(tasks) if task.kind != "certificate"]
     certificates = dict(zip(climbs, range(len(climbs), len(tasks)), strict=False))
     endpoints: dict[str, list[Endpoint]] = {}
     for number, task in enumerate(tasks):
-        if number in certificates and number in results:
-            end = _endpoint(number, task.identity, decode_plain(results[number]))
+        if number in certificates and number in records:
+            end = _endpoint(number, task.identity, records[number])
             if end is not None:
                 endpoints.setdefault(task.data_id, []).append(end)
     chosen = [end.number for ends in endpoints.values() for end in _representatives(ends)]

@@ -18,9 +18,10 @@ from typing import Any
 
 from emlib.errors import EmlibError
 from emlib.study import garbage
-from emlib.study.assembly import Death, Rows, Task, block_tables
+from emlib.study.assembly import Death, Row, Rows, Task, block_tables
 from emlib.study.atomic import read_json, write_json
 from emlib.study.grid import Block, load_study, planned_blocks
+from emlib.study.journal import decode
 from emlib.study.locks import append_line, awaited
 from emlib.study.optima import worth_certifying
 from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
@@ -104,12 +105,12 @@ def _run_locked(
     with _ended_by_sigterm():
         try:
             tasks = [Task(**record) for record in worker.start()]
-            results, deaths, reused, damages = _results(paths, name, study, worker, tasks)
+            records, deaths, reused, damages = _results(paths, name, study, worker, tasks)
         finally:
             worker.stop()
-    tables, provisional = block_tables(tasks, results, deaths, study["keep_params"])
+    tables, provisional = block_tables(tasks, records, deaths, study["keep_params"])
     ran = [(task.kind, number in reused) for number, task in enumerate(tasks)
-           if number in results or number in deaths]  # fmt: skip
+           if number in records or number in deaths]  # fmt: skip
     if provisional:
         _mark_loss(paths.lost(*ids))
     _write(paths, ids, tables, planned_as)
@@ -126,15 +127,16 @@ def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
 
 def _results(
     paths: StudyPaths, name: str, study: dict[str, Any], worker: Worker, tasks: list[Task]
-) -> tuple[dict[int, bytes], dict[int, Death], set[int], list[str]]:
-    """Encoded records by task number, tasks without one, the numbers found in the store, and what
-    was damaged there.
+) -> tuple[dict[int, Row], dict[int, Death], set[int], list[str]]:
+    """Records by task number, tasks without one, the numbers found in the store, and what was
+    damaged there.
 
     Fits and reference starts first; what they came to decides which certificates are wanted.
     """
     store = Store(paths.store)
     stored: dict[int, bytes] = {}
     results: dict[int, bytes] = {}
+    records: dict[int, Row] = {}
     deaths: dict[int, Death] = {}
     damages: list[str] = []
     with Writer(store) as writer:  # opened first: while it lives nobody rewrites the journals
@@ -157,10 +159,13 @@ def _results(
             results.update({number: stored[number] for number in wanted if number in stored})
             lacking = [number for number in wanted if number not in stored]
             deaths.update(run_tasks(worker, lacking, study["budget"]["hard_seconds"], keep))
+            records.update(
+                (number, decode(results[number])) for number in wanted if number in results
+            )
 
         obtain([number for number, task in enumerate(tasks) if task.kind != "certificate"])
-        obtain(worth_certifying(tasks, results))
-    return results, deaths, set(stored).intersection(results), damages
+        obtain(worth_certifying(tasks, records))
+    return records, deaths, set(stored).intersection(records), damages
 
 
 def _mark_loss(path: Path) -> None:

@@ -47,13 +47,13 @@ class Job:
 
 
 class _Shared(NamedTuple):
-    """What the fits of one cell share: settings, seed path but for its end, numerical code."""
+    """What the fits of one cell share: settings, seed path but for its end, its parts of ids."""
 
     init: Mapping[str, Any]
     algorithm: Mapping[str, Any]
     algorithm_id: str
     path: tuple[object, ...]
-    numerics: str
+    settings: Mapping[str, identity.Canonical]
 
 
 class BlockWork:
@@ -113,16 +113,7 @@ class BlockWork:
         shared = self._shared(entry)
         path = (*shared.path, replicate, start)
         case, data_id = self._cases[replicate], self._data_ids[replicate]
-        fit_id = identity.fit_id(
-            data_id,
-            self._model,
-            shared.init,
-            shared.algorithm,
-            study["stopping"],
-            study["budget"],
-            (study["seed"], *path),
-            shared.numerics,
-        )
+        fit_id = identity.fit_id(data_id, shared.settings, (study["seed"], *path))
         missingness = study["missingness"][block.missingness]
         row = {
             **{key: value for key, value in vars(entry).items() if key != "starts"},
@@ -150,16 +141,19 @@ class BlockWork:
             study, block = self._study, self._block
             init, algorithm = study["inits"][entry.init], study["algorithms"][entry.algorithm]
             axes = (study["datasets"][block.dataset], study["missingness"][block.missingness])
+            numerics = numerics_fingerprint(
+                self._model["family"],
+                init_parts(init["init"], init["settings"]),
+                algorithm["algorithm"],
+                engine_of(self._model),
+            )
             self._cells[entry.cell_id] = _Shared(
                 init,
                 algorithm,
                 identity.digest(dict(algorithm)),
                 identity.start_path(*axes, self._model, init, 0, 0)[:-2],
-                numerics_fingerprint(
-                    self._model["family"],
-                    init_parts(init["init"], init["settings"]),
-                    algorithm["algorithm"],
-                    engine_of(self._model),
+                identity.fit_settings(
+                    self._model, init, algorithm, study["stopping"], study["budget"], numerics
                 ),
             )
         return self._cells[entry.cell_id]

@@ -68,6 +68,10 @@ FIT = {
 }
 
 
+def fit_id(data_id, seed_path, **settings):
+    return identity.fit_id(data_id, identity.fit_settings(**settings), seed_path)
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
@@ -80,9 +84,15 @@ FIT = {
     ],
 )
 def test_a_fits_identity_sees_everything_that_decides_its_numbers(part, value):
-    assert identity.fit_id(**FIT) != identity.fit_id(**{**FIT, part: value})
+    assert fit_id(**FIT) != fit_id(**{**FIT, part: value})
 
 
 def test_a_fits_identity_does_not_see_the_hard_limit():
     budget = {**FIT["budget"], "hard_seconds": 1.0}
-    assert identity.fit_id(**FIT) == identity.fit_id(**{**FIT, "budget": budget})
+    assert fit_id(**FIT) == fit_id(**{**FIT, "budget": budget})
+
+
+def test_settings_brought_to_their_form_once_give_the_same_digest():
+    value = {"b": [1.5, float("nan"), None], "a": {"c": np.arange(3.0)}}
+    canonical = {key: identity.Canonical(identity._typed(part)) for key, part in value.items()}
+    assert identity.digest(canonical) == identity.digest(value)

@@ -11,7 +11,6 @@ from emlib.study.assembly import Task
 from emlib.study.certificates import run_certificate
 from emlib.study.files import read_table
 from emlib.study.fitting import ascend
-from emlib.study.journal import encode
 from emlib.study.optima import APART, distinct, worth_certifying
 from emlib.study.paths import StudyPaths
 from emlib.study.supervisor import run_block
@@ -46,8 +45,8 @@ def chosen(records: list[dict[str, Any]], data_ids: str = "") -> list[int]:
         for k, (record, data_id) in enumerate(zip(records, data_ids, strict=True))
     ]
     tasks += [Task("certificate", f"c{task.identity}", task.data_id) for task in tasks]
-    results = {number: encode(record) for number, record in enumerate(records)}
-    return [number - len(records) for number in worth_certifying(tasks, results)]
+    found = dict(enumerate(records))
+    return [number - len(records) for number in worth_certifying(tasks, found)]
 
 
 def test_the_best_optimum_is_certified_where_the_search_found_it() -> None:
@@ -62,8 +61,8 @@ def test_an_optimum_that_two_fits_reached_is_certified_too() -> None:
 def test_the_same_fit_under_two_names_is_one() -> None:
     tasks = [Task("fit", "a", "d"), Task("fit", "b", "d"), Task("fit", "b", "d")]
     tasks += [Task("certificate", f"c{task.identity}", "d") for task in tasks]
-    results = {k: encode(fit(value)) for k, value in enumerate((-10.0, -12.0, -12.0))}
-    assert worth_certifying(tasks, results) == [3]
+    records = {k: fit(value) for k, value in enumerate((-10.0, -12.0, -12.0))}
+    assert worth_certifying(tasks, records) == [3]
 
 
 def test_a_spurious_optimum_is_not_the_best() -> None:

@@ -29,8 +29,7 @@ MEASURED = "timings"  # the part of a record that two computations of it may dis
 
 def encode(record: Mapping[str, Any]) -> bytes:
     """Record -> bytes. ``array('d')`` values, at any depth, are kept as raw 64-bit floats."""
-    text = json.dumps(record, separators=(",", ":"), default=_pack_array)
-    return zlib.compress(text.encode("utf-8"), 1)
+    return zlib.compress(_ENCODER.encode(record).encode("utf-8"), 1)
 
 
 def decode(content: bytes) -> dict[str, Any]:
@@ -69,6 +68,9 @@ def _pack_array(value: Any) -> dict[str, str]:
             value.byteswap()
         return {"f8": base64.b64encode(value.tobytes()).decode("ascii")}
     raise TypeError(f"a {type(value).__name__} cannot be stored")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_pack_array)
 
 
 def _unpack_array(value: dict[str, Any]) -> Any:

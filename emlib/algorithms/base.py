@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -97,6 +98,15 @@ class Algorithm(ABC):
         ``position`` may be one without memory, as EM gives it: the algorithm then begins anew from
         there.
         """
+
+    def moves(
+        self, model: Model, data: Any, position: Position, rng: np.random.Generator, most: int
+    ) -> Sequence[Position]:
+        """The positions after the next iterations: one, or up to ``most`` that come together.
+
+        Those after the last one of a climb are lost, and not counted.
+        """
+        return [self.move(model, data, position, rng)]
 
     def finish(self, model: Model, data: Any, position: Position) -> Position:
         """The last position, its loglik that of its parameters."""

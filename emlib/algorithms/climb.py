@@ -6,7 +6,7 @@ The last loglik belongs to the returned parameters.
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,10 @@ ROUNDING = 64 * sys.float_info.epsilon
 SLOW_TAIL_RATE = 0.99
 
 LOOK = 3
-"""Plain EM steps that tell whether an accelerated climb has arrived."""
+"""Plain EM steps that tell whether an accelerated climb has arrived, or a plain one will soon."""
+
+LONGEST = 16
+"""Most iterations that are computed together."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class _Trail:
 
     def last(self) -> list[float]:
         """The last objectives of the run, as many as a rule looks at."""
-        return self.objective[max(self.run, len(self.objective) - 4) :]
+        return self.objective[-4:] if self.run == 0 else self.objective[self.run :][-4:]
 
     def freeze(self) -> History:
         return History(
@@ -190,22 +193,30 @@ def climb(
             0, 1.0, math.nan, math.nan, Diagnosis(), trail.freeze(),
         )  # fmt: skip
     trail.add(_finite(here.objective), here.loglik, here.e_steps)
-    rounding = _rounding(here)
+    rounded = rounding = _rounding(here)
     method, wait, slope, message = algorithm, _Wait(), _Slope(model), ""
     step = Step(trail.objective, rounding)
+    coming: Iterator[Position] = iter(())
     while True:
         rule = "" if method.accelerated or not here.settling else stopping.met(step)
         status = "converged" if rule else _allowance(trail, stopping, budget)
         if status:
             break
         if algorithm.accelerated:
-            method = wait.next_method(algorithm, method, stopping, step)
+            following = wait.next_method(algorithm, method, stopping, step)
+            if following is not method:
+                method, coming = following, iter(())
         try:
-            there = method.move(model, data, here, rng)
+            there = next(coming, None)
+            if there is None:
+                most = _worth_computing(trail, stopping, budget, step)
+                coming = iter(method.moves(model, data, here, rng, most))
+                there = next(coming)
         except Degenerate as collapse:
             status, message = "degenerate", str(collapse)
             break
-        rounding = max(_rounding(here), _rounding(there))
+        before_it, rounded = rounded, _rounding(there)
+        rounding = max(before_it, rounded)
         before = here.objective if there.before is None else there.before
         fall = before - _finite(there.objective)
         if fall > rounding:
@@ -297,6 +308,18 @@ def _allowance(trail: _Trail, stopping: Stopping, budget: Budget) -> str:
     if budget.seconds is not None and trail.seconds[-1] >= budget.seconds:
         return "timeout"
     return ""
+
+
+def _worth_computing(trail: _Trail, stopping: Stopping, budget: Budget, step: Step) -> int:
+    """How many iterations may be computed together, few of them in vain."""
+    left = [
+        LONGEST,
+        stopping.max_iter + 1 - len(trail.objective),
+        stopping.steps_left(step) or LOOK,
+    ]
+    if budget.e_steps is not None:
+        left.append(math.ceil(budget.e_steps - trail.e_steps[-1]))
+    return max(1, min(left))
 
 
 def _rounding(place: Position) -> float:

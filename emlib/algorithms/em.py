@@ -5,6 +5,8 @@ multicycle version where a step asks for a new E-step, and ECME (Liu and Rubin 1
 maximizes the observed likelihood.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,10 +14,6 @@ import numpy as np
 
 from emlib.algorithms.base import Algorithm, Position, em_position
 from emlib.models.base import Chunk, Model, Stats
-
-FIRST_CHUNK, LONGEST_CHUNK = 3, 16
-"""Steps that are computed together: as many as an accelerated climb looks at, then twice as many
-as before.  Those after the last one of a climb are lost, and not counted."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +25,31 @@ class EM(Algorithm):
     def move(
         self, model: Model, data: Any, position: Position, rng: np.random.Generator
     ) -> Position:
-        if isinstance(position, Ahead) and position.step + 1 < len(position.chunk.loglik):
-            return Ahead(position.chunk, position.step + 1)
-        before = len(position.chunk.loglik) if isinstance(position, Ahead) else 0
-        n_steps = min(max(FIRST_CHUNK, 2 * before), LONGEST_CHUNK)
-        chunk = model.em_chunk(position.params, position.stats, data, n_steps)
-        return Ahead(chunk, 0) if chunk and chunk.loglik else em_step(model, data, position)
+        return em_step(model, data, position)
+
+    def moves(
+        self, model: Model, data: Any, position: Position, rng: np.random.Generator, most: int
+    ) -> Sequence[Position]:
+        chunk = model.em_chunk(position.params, position.stats, data, most)
+        if chunk is None or not chunk.loglik:
+            return [self.move(model, data, position, rng)]
+        return [Ahead(chunk, step) for step in range(len(chunk.loglik))]
 
 
 class Ahead(Position):
     """A position among those that a model without a prior computed together."""
 
-    def __init__(self, chunk: Chunk, step: int) -> None:
-        object.__setattr__(self, "chunk", chunk)
-        object.__setattr__(self, "step", step)
-
     chunk: Chunk
     step: int
     e_steps = 1.0
+    loglik = math.nan
+    magnitude = math.nan
+
+    def __init__(self, chunk: Chunk, step: int) -> None:
+        loglik = chunk.loglik[step]
+        vars(self).update(
+            chunk=chunk, step=step, objective=loglik, loglik=loglik, magnitude=chunk.magnitude[step]
+        )
 
     @property
     def params(self) -> Any:
@@ -54,18 +59,6 @@ class Ahead(Position):
     def stats(self) -> Stats:
         stats: Stats = self.chunk.stats(self.step)
         return stats
-
-    @property
-    def objective(self) -> float:
-        return self.chunk.loglik[self.step]
-
-    @property
-    def loglik(self) -> float:
-        return self.chunk.loglik[self.step]
-
-    @property
-    def magnitude(self) -> float:
-        return self.chunk.magnitude[self.step]
 
 
 def em_step(model: Model, data: Any, here: Position) -> Position:

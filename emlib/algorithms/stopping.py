@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
+from typing import NamedTuple
 
 COMBINATIONS = ("any", "all")
 CHANGES = ("absolute_change", "relative_change", "parameter_change", "gradient")
 """Rules beside the predicted gain."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """The last iteration as stopping rules see it.
 
     Attributes
@@ -97,6 +97,15 @@ class Stopping:
         """Names of the rules that end the climb here; empty if it goes on."""
         return self._combined(step, self._predicted(step))
 
+    def steps_left(self, step: Step) -> int | None:
+        """After how many more steps the predicted gain falls below ``tol``, at the rate of the last
+        ones; None where they do not tell."""
+        rate = linear_rate(step.objective, step.rounding)
+        gain = predicted_gain(step.objective, step.rounding)
+        if not (0.0 < rate < 1.0 and self.tol > 0.0):
+            return None
+        return 1 + max(0, math.ceil(math.log(self.tol / gain) / math.log(rate)))
+
     def near(self, step: Step) -> bool:
         """Whether an accelerated climb is worth a look at plain EM steps.
 
@@ -105,26 +114,25 @@ class Stopping:
         return bool(self._combined(step, step.increment < self.tol))
 
     @cached_property
-    def _rules(self) -> tuple[str, ...]:
-        """Names of the rules that are wanted."""
-        predicted = ("predicted_gain",) if self.tol > 0 else ()
-        return (*predicted, *(name for name in CHANGES if getattr(self, name) is not None))
+    def _changes(self) -> tuple[str, ...]:
+        """Names of the rules that are wanted beside the predicted gain."""
+        return tuple(name for name in CHANGES if getattr(self, name) is not None)
 
     def _predicted(self, step: Step) -> bool:
         values = step.objective
-        return len(values) >= 4 and all(
-            predicted_gain(part, step.rounding) < self.tol for part in (values, values[:-1])
+        return (
+            len(values) >= 4
+            and predicted_gain(values, step.rounding) < self.tol
+            and predicted_gain(values[:-1], step.rounding) < self.tol
         )
 
     def _combined(self, step: Step, predicted: bool) -> str:
         if len(step.objective) < 2:
             return ""
-        held = [
-            name
-            for name in self._rules
-            if (predicted if name == "predicted_gain" else self._small(name, step))
-        ]
-        enough = held if self.combine == "any" or len(held) == len(self._rules) else []
+        held = ["predicted_gain"] if predicted and self.tol > 0 else []
+        held += [name for name in self._changes if self._small(name, step)]
+        wanted = len(self._changes) + (self.tol > 0)
+        enough = held if self.combine == "any" or len(held) == wanted else []
         return ", ".join(enough)
 
     def _small(self, rule: str, step: Step) -> bool:

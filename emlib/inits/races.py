@@ -154,26 +154,30 @@ class _Track:
             except COLLAPSES:
                 self.e_steps += 1.0
             else:
+                self.e_steps += there.e_steps
                 self._keep_if_finite(there)
 
     def climb(self, iterations: int) -> None:
         """Let all climb on."""
-        for _ in range(iterations):
-            here, self.here = self.here, []
-            for position in here:
+        here, self.here = self.here, []
+        for position in here:
+            left, there = iterations, position
+            while left and math.isfinite(there.objective):
                 try:
-                    there = EM().move(self.model, self.data, position, self.rng)
+                    moves = EM().moves(self.model, self.data, there, self.rng, left)
                 except COLLAPSES:  # at most so much was done before it collapsed
                     self.e_steps += 1.0 + sum(step.fresh for step in self.model.cycle)
-                else:
-                    self._keep_if_finite(there)
+                    break
+                self.e_steps += sum(one.e_steps for one in moves)
+                left, there = left - len(moves), moves[-1]
+            else:
+                self._keep_if_finite(there)
 
     def keep(self, places: int) -> None:
         """Keep the highest, the best first, the earlier one of two that are level."""
         self.here = _highest(self.here)[:places]
 
     def _keep_if_finite(self, position: Position) -> None:
-        self.e_steps += position.e_steps
         if math.isfinite(position.objective):
             self.here.append(position)
 

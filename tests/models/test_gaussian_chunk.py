@@ -1,13 +1,12 @@
 """EM steps that are computed together are, bit for bit, those computed one by one."""
 
 from dataclasses import fields
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import emlib.models.gaussian_mixture as module
-from emlib.algorithms import Stopping, climb
+from emlib.algorithms import Budget, Stopping, climb
 from emlib.algorithms.em import EM, Ahead, em_step
 from emlib.data import Table
 from emlib.models.gaussian_mixture import GaussianMixtureModel
@@ -72,33 +71,61 @@ def test_a_collapse_ends_the_climb_where_it_would_have_and_is_named(rng, monkeyp
     assert same(together.params, alone.params)
 
 
-def test_a_position_moves_on_twice_to_the_same_place(rng):
+def test_positions_that_come_together_are_those_that_come_one_by_one(rng):
     model, data, start = problem(rng, "full")
-    here = EM().move(model, data, EM().begin(model, data, start, rng), rng)
-    assert isinstance(here, Ahead)
-    first, second = (EM().move(model, data, here, rng) for _ in range(2))
-    assert same(first.params, second.params)
+    here = EM().begin(model, data, start, rng)
+    together = EM().moves(model, data, here, rng, 5)
+    assert len(together) == 5
+    for there in together:
+        here = EM().move(model, data, here, rng)
+        assert isinstance(there, Ahead)
+        assert same(there.params, here.params)
+        assert (there.objective, there.loglik, there.magnitude, there.e_steps) == (
+            here.objective, here.loglik, here.magnitude, here.e_steps
+        )  # fmt: skip
 
 
-def test_chunks_grow_and_many_rows_have_none(rng, monkeypatch):
-    model, data, start = problem(rng, "full")
+def asked_for(monkeypatch):
+    """What climbs from now on ask for: most steps of each chunk, and whether one came."""
     asked = []
     chunk = GaussianMixtureModel.em_chunk
 
     def counting(self, params, stats, view, n_steps):
         found = chunk(self, params, stats, view, n_steps)
-        asked.append((n_steps, found))
+        asked.append((n_steps, found is not None))
         return found
 
     monkeypatch.setattr(GaussianMixtureModel, "em_chunk", counting)
-    climb(model, data, start, stopping=Stopping(tol=0, max_iter=60))
-    steps = [n for n, _ in asked]
-    assert steps[:4] == [3, 6, 12, 16]
-    assert all(b in (2 * a, 16) for a, b in pairwise(steps))
-    asked.clear()
+    return asked
+
+
+@pytest.mark.parametrize("allowance", [Stopping(max_iter=7, tol=0), Budget(e_steps=8.0)])
+def test_nothing_is_computed_beyond_what_a_climb_may_take(rng, monkeypatch, allowance):
+    model, data, start = problem(rng, "full")
+    asked = asked_for(monkeypatch)
+    if isinstance(allowance, Budget):
+        result = climb(model, data, start, stopping=Stopping(tol=0), budget=allowance)
+    else:
+        result = climb(model, data, start, stopping=allowance)
+    assert sum(n for n, _ in asked) == result.n_iter == 7
+
+
+def test_few_steps_are_computed_in_vain(rng, monkeypatch):
+    model, data, start = problem(rng, "full")
+    asked = asked_for(monkeypatch)
+    result = climb(model, data, start, stopping=Stopping(tol=1e-8))
+    assert result.status == "converged"
+    assert result.n_iter > 20
+    assert sum(n for n, _ in asked) <= 1.1 * result.n_iter
+    assert len(asked) <= result.n_iter / 4
+
+
+def test_many_rows_have_no_chunks(rng, monkeypatch):
+    model, data, start = problem(rng, "full")
+    asked = asked_for(monkeypatch)
     monkeypatch.setattr(module, "CHUNKED", 10)
     climb(model, data, start, stopping=Stopping(tol=0, max_iter=5))
-    assert [found for _, found in asked] == [None] * 5
+    assert [found for _, found in asked] == [False] * 5
 
 
 def test_a_prior_and_other_structures_have_no_chunks(rng):

@@ -60,11 +60,11 @@ class Killing(EM):
     name: ClassVar[str] = "killing"
 
     pid: int = 0
-    moves: ClassVar[list[int]] = []
+    began: ClassVar[list[int]] = []
 
     def move(self, model, data, position, rng):
-        self.moves.append(self.pid)
-        if len(self.moves) == 4:
+        self.began.append(self.pid)
+        if len(self.began) == 4:
             os.kill(self.pid, signal.SIGKILL)
         return super().move(model, data, position, rng)
 
@@ -82,7 +82,7 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(client, rng, tmp_path):
     killed = GaussianMixture(2, random_state=0, tol=0, max_iter=8)
     killed.algorithm = Killing(pid=next(iter(pids.values())))
     emlib.fit_distributed(killed, dd.read_parquet(tmp_path), client=client)
-    assert len(Killing.moves) == 8
+    assert len(Killing.began) == 8
     assert killed.algorithm.pid not in client.run(os.getpid).values()
     same_bits(model, killed)
     assert killed.loglik_ == pytest.approx(whole.loglik_, rel=1e-9)

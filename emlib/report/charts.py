@@ -105,7 +105,10 @@ def data_profile_seconds(tables: Tables, look: Look, study: dict[str, Any]) -> A
     """Share of replicates solved against seconds."""
     words = "datum.value < 1 ? format(1000 * datum.value, '~r') + ' ms' : datum.value + ' s'"
     shown = tables["profiles"].query("axis == 'seconds' and value > 0")["value"]
-    axis = alt.Axis(title="time, all starts so far", labelExpr=words, values=decades(shown))
+    axis = alt.Axis(
+        title="time, all starts so far", labelExpr=words, values=decades(shown),
+        labelOverlap="greedy", labelSeparation=6,
+    )  # fmt: skip
     return _profile(tables, look, "seconds", axis, None)
 
 

@@ -6,6 +6,7 @@ Colours are Okabe and Ito's (2008), told apart by colour-blind readers; yellow i
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,8 @@ STATUS_COLOURS = {
     "lost": "#0072B2",
 }
 FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
-LETTER = 8
-"""Pixels that a letter of a row's name may take."""
+LETTER, SLIM_LETTER = 8, 7
+"""Pixels that a letter may take: bold ones of a row's name, and those of an axis."""
 PAGE_WIDTH = 1080
 PANELS_ABREAST = 5
 PANELS_STACKED = 6
@@ -145,6 +146,7 @@ class Look:
         names = [line for name in down[1] for line in name.split(" · ")]
         if len(self.columns) == 1 and len(self.rows) > PANELS_STACKED:
             width = (PAGE_WIDTH - 200) // 2
+            _wrap_titles(layers, width)
             chart = alt.layer(*layers, data=data).properties(width=width, height=height)
             title = alt.Header(labelFontSize=13, labelFontWeight="bold")
             facet = alt.Facet("row:N", sort=self.rows, title=None, header=title)
@@ -152,6 +154,7 @@ class Look:
         height = max([height, *(LETTER * len(line) for line in names)])
         room = PAGE_WIDTH - 90 - 25 * len(across[1])
         width = int(min(max(room / max(len(across[1]), 1), 110), 420))
+        _wrap_titles(layers, width)
         chart = alt.layer(*layers, data=data).properties(width=width, height=height)
         # By number, not sorted by name: panels without data would come first and shift all others.
         return chart.facet(
@@ -162,6 +165,15 @@ class Look:
             down=f"indexof({json.dumps(down[1])}, datum.{down[0]})",
             across=f"indexof({json.dumps(across[1])}, datum.{across[0]})",
         )
+
+
+def _wrap_titles(layers: list[alt.Chart], width: int) -> None:
+    """Break what is written under a panel into lines that are no wider than the panel."""
+    for layer in layers:
+        x = layer.encoding.x
+        axis = x["axis"] if isinstance(x, alt.X) else None
+        if isinstance(axis, alt.Axis) and isinstance(axis["title"], str):
+            axis.title = textwrap.wrap(axis["title"], width // SLIM_LETTER)
 
 
 def _header(angle: int, names: list[str]) -> alt.Header:

@@ -18,7 +18,7 @@ def places(svg):
         moved = re.match(r"translate\(([-\d.]+)[, ]+([-\d.]+)\)", element.get("transform", ""))
         if moved:
             x, y = x + float(moved[1]), y + float(moved[2])
-        if element.tag.endswith("text") and element.text:
+        if element.tag.endswith(("text", "tspan")) and element.text:
             found[element.text] = (x, y)
         for child in element:
             walk(child, x, y)
@@ -43,3 +43,18 @@ def test_panels_stand_under_their_names_where_a_setting_is_missing():
     assert tops == sorted(set(tops))
     from_header = [left - found[name][0] for left, name in zip(lefts, columns, strict=True)]
     assert max(from_header) - min(from_header) < 1
+
+
+def test_what_is_written_under_narrow_panels_is_no_wider_than_they_are():
+    title = "E-step equivalents, all starts so far"
+
+    def written(columns):
+        look = Look(["random"], set(), ["a"], columns, "random", 1e-3)
+        data = pd.DataFrame({"row": "a", "column": columns, "value": 1.0})
+        points = alt.Chart().mark_point().encode(x=alt.X("value:Q", axis=alt.Axis(title=title)))
+        return set(places(to_svg(look.panels(data, [points], height=80))))
+
+    assert title in written(["none"])
+    narrow = written([f"mcar-0.{k}" for k in range(1, 6)])
+    assert title not in narrow
+    assert {"E-step equivalents,", "all starts so far"} <= narrow

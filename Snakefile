@@ -58,4 +58,4 @@ onsuccess:
 
 
 onerror:
-    STUDY.partial_report()
+    STUDY.say_failed()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import emlib
-from emlib.errors import EmlibError
+from emlib.errors import EmlibError, printable
 from emlib.study.paths import block_number, study_folder
 
 FOLDER = click.Path(path_type=Path)
@@ -33,7 +33,7 @@ class Group(click.Group):
             if isinstance(error, OSError) and error.errno not in MACHINE:
                 raise
             with suppress(OSError):  # the log may be on a full disk too
-                print(error, file=sys.stderr)
+                print(printable(str(error)), file=sys.stderr)
             ctx.exit(1)
 
 
@@ -188,8 +188,7 @@ def store_compact(results: Path) -> None:
     """Put the records of each data set into one journal."""
     from emlib.study.storekeeping import compact
 
-    before, after = compact(results / "store")
-    click.echo(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after")
+    _say_tidied(compact(results / "store"))
 
 
 @store.command("gc")
@@ -200,8 +199,14 @@ def store_gc(keep: tuple[str, ...], results: Path) -> None:
     from emlib.study.storekeeping import collect_garbage
 
     kept = [study_folder(name, results) for name in keep]
-    before, after = collect_garbage(results / "store", kept)
-    click.echo(f"{before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after")
+    _say_tidied(collect_garbage(results / "store", kept))
+
+
+def _say_tidied(done: Any) -> None:
+    """How large the store is now (``storekeeping.Tidied``), and what damage went."""
+    for damage in done.damages:
+        click.echo(f"dropped: {damage}", err=True)
+    click.echo(f"{done.before / 1e6:.1f} MB before, {done.after / 1e6:.1f} MB after")
 
 
 @main.command()

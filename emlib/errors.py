@@ -21,6 +21,14 @@ class StoreError(EmlibError):
     """A stored file is damaged, or two finished fits of one identity disagree."""
 
 
+def printable(text: str) -> str:
+    """Text for a terminal: characters that would steer it, or turn lines, as their escapes."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
+
+
 def require_count(name: str, value: Any) -> None:
     """Refuse what is not 1, 2, 3, ...
 

@@ -60,6 +60,8 @@ def fit_distributed(
         If the estimator is not one of independent rows.
     InvalidData
         If the collections, or their cells, cannot be taken.
+    NotImplementedError
+        If the algorithm looks at single rows.
     EmlibError
         If there is no client.
     """
@@ -82,7 +84,10 @@ def fit_distributed(
 def fit_partitions(estimator: Estimator, model: DistributedModel, data: Partitions) -> Estimator:
     """Climb from all starts, and leave the data where they are."""
     init = OnSample(estimator._init(model.inner, data.sample))
-    estimator._fit_from(model, data, init)  # type: ignore[arg-type]
+    try:
+        estimator._fit_from(model, data, init)  # type: ignore[arg-type]
+    except NotImplementedError as error:
+        raise NotImplementedError(f"algorithm: {estimator.algorithm!r}: {error}") from None
     estimator._model, estimator._data = model.inner, None
     return estimator
 

@@ -59,8 +59,8 @@ class DistributedModel:
     def posterior(self, params: Any, data: Partitions) -> NoReturn:
         """Posteriors of rows would be as many numbers as the data."""
         raise NotImplementedError(
-            "what the parameters say of each row stays with the workers, and is asked for here: "
-            "take another algorithm"
+            "it asks what the parameters say of single rows, and those stay with the workers; "
+            "algorithms that see sums alone, such as em, squarem and anderson, can climb there"
         )
 
 

@@ -41,6 +41,8 @@ LOOKING = frozenset(
 )
 """Flags of Snakemake with which nothing runs, beside ``--dry-run``: nothing is deleted either."""
 FULL_BYTES = 1 << 20
+SHOWN = 4
+"""Names of missing blocks that are said."""
 PIN_THREADS = " ".join(f"export {name}={{threads}};" for name in THREAD_VARIABLES) + " "
 """Opens a job's shell command: BLAS and compiled loops get the job's threads and no more."""
 
@@ -214,10 +216,12 @@ class Head:
                         counts[column.removeprefix("status_")] += int(value)
         return ", ".join(f"{count} {status}" for status, count in counts.most_common() if count)
 
-    def partial_report(self) -> None:
-        """After a failure: a report of what there is, which says what is missing."""
+    def say_failed(self) -> None:
+        """After a failure: a report of what there is, which says what is missing.
+
+        One that misses nothing stays: then the mirror failed, or the study's own strictness.
+        """
         self._say_damages()
-        self.paths.complete.unlink(missing_ok=True)
         free = shutil.disk_usage(self.paths.results).free
         if free < FULL_BYTES:  # then the jobs' logs are empty, whatever they wanted to say
             print(
@@ -225,8 +229,28 @@ class Head:
                 "are kept: make room, and run again",
                 file=sys.stderr,
             )
-        command = [sys.executable, "-m", "emlib", "report", self.root, "--partial"]
-        subprocess.run(command, check=False)
+        missing = [key for key, path in self._fits_files() if not path.is_file()]
+        if missing or not self._is_reported():
+            self.paths.complete.unlink(missing_ok=True)
+            command = [sys.executable, "-m", "emlib", "report", self.root, "--partial"]
+            if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode != 0:
+                return
+        lacking = ""
+        if missing:
+            names = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+            lacking = f" ({len(missing)} of {len(self.jobs['blocks'])} blocks are missing: {names})"
+        print(f"Report: {self.paths.report}{lacking}", file=sys.stderr)
+
+    def _fits_files(self) -> list[tuple[str, Path]]:
+        """Each block of the plan with its file of fits, which stands for all that it writes."""
+        return [(key, self.paths.root / f"fits/{key}.parquet") for key in self.jobs["blocks"]]
+
+    def _is_reported(self) -> bool:
+        """Whether the report is of the blocks that are there now."""
+        if not self.paths.complete.is_file():
+            return False
+        newest = max(path.stat().st_mtime_ns for _, path in self._fits_files())
+        return newest <= self.paths.complete.stat().st_mtime_ns
 
     def _drop_what_is_made_again(self, dry: bool) -> None:
         """Files that their checksums disown; and the receipt of a SQLite file that is gone."""

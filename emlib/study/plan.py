@@ -16,7 +16,7 @@ from emlib.study.config import parse_overrides
 from emlib.study.costs import Estimate, block_seconds, estimate, job_limits, jobs_by_rule
 from emlib.study.locks import FileLock, LockHeld
 from emlib.study.paths import StudyPaths
-from emlib.study.prepare import RESULTS, block_size_of, check_writable
+from emlib.study.prepare import RESULTS, block_size_of, check_writable, mirror_notes
 from emlib.study.sweep import read_profile, sweep_lines
 
 HALF_WIDTH = 0.05
@@ -47,6 +47,12 @@ def show_plan(
     if resize:
         freeze_block_size(paths, study["block_size"])
     size, notes = block_size_of(study, paths)
+    notes += mirror_notes(study, paths)
+    if paths.complete.is_file():
+        notes.append(
+            f"{paths.root} holds a whole study already; what follows is a run from nothing, and "
+            "`snakemake -n` says what is left to do"
+        )
     blocks = grid.blocks(study, size)
     cells = grid.entries(study)
     console = Console(highlight=False, soft_wrap=True)

@@ -31,6 +31,7 @@ from emlib.study.fingerprint import (
 )
 from emlib.study.identity import digest
 from emlib.study.paths import StudyPaths, block_name
+from emlib.tracking.location import tracking_uri
 
 RESULTS = Path("results")
 
@@ -56,6 +57,7 @@ def prepare(
     paths = StudyPaths(results / study["study"])
     check_writable(paths.root)
     size, notes = block_size_of(study, paths)
+    notes += mirror_notes(study, paths)
     planned = jobs(study, size, paths)
     return {
         "root": str(paths.root),
@@ -100,6 +102,15 @@ def block_size_of(study: Mapping[str, Any], paths: StudyPaths) -> tuple[int, lis
         f"{frozen}; `emlib plan --resize` changes it"
     )
     return frozen, [note]
+
+
+def mirror_notes(study: Mapping[str, Any], paths: StudyPaths) -> list[str]:
+    """What will keep the study's mirror from being written, once all fits are there."""
+    try:
+        tracking_uri(paths.root, study["tracking"]["uri"])
+    except ConfigError as error:
+        return [f"{error}; the mirror, at the end, will fail so"]
+    return []
 
 
 def plan_rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emlib.errors import EmlibError
+from emlib.errors import EmlibError, printable
 from emlib.study.grid import Block, load_study, planned_blocks
 from emlib.study.paths import StudyPaths
 
@@ -218,11 +218,11 @@ def show_replay(replay: Replay, say: Callable[[str], object] = print) -> bool:
         say(f"({len(replay.curve)} of {row['n_iter'] + 1} points; a gain is since the line above)")
     for name in SHOWN:
         if row[name] != "":
-            say(f"{name}: {row[name]}")
+            say(printable(f"{name}: {row[name]}"))
     if replay.fit_id != replay.stored.row["fit_id"]:
         say("the numerical code, its libraries or the study's settings changed since it was stored")
     for line in replay.differences:
-        say(f"  {line}")
+        say(printable(f"  {line}"))
     same = not replay.differences
     say("identical to the stored fit, bit for bit" if same else "NOT identical to the stored fit")
     return same

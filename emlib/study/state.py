@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,8 @@ STATUSES = (
     "lost",
 )
 FAILURES = ("timeout", "decreased", "failed", "invalid", "lost")  # no answers of a comparison
+
+SHOWN_BLOCKS = 4
 
 Group = tuple[str, str, str]
 
@@ -202,3 +204,24 @@ def reasons(told: Iterable[Told]) -> list[Reason]:
         for first in members[:1]
     ]
     return sorted(found, key=lambda one: (-STATUSES.index(one.status), -one.cells.total()))
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def strict_faults(state: StudyState) -> list[str]:
+    """What `strict: true` fails a study for, in words."""
+    total = state.total
+    planned, faults = total["planned"], []
+    failed = {status: total[status] for status in FAILURES if total[status]}
+    if failed:
+        what = ", ".join(f"{number} {status}" for status, number in failed.items())
+        faults.append(f"{sum(failed.values())} of {planned} fits failed ({what})")
+    if state.done != planned:
+        lacking = some(state.missing_names, SHOWN_BLOCKS)
+        blocks = f" (missing: {lacking})" if lacking else ""
+        faults.append(f"{state.done} of {planned} fits are there{blocks}")
+    return faults

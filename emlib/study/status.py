@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emlib.errors import EmlibError
+from emlib.errors import EmlibError, printable
 from emlib.study import grid
 from emlib.study.atomic import write_json
 from emlib.study.paths import StudyPaths
 from emlib.study.realized import realized_rates
-from emlib.study.state import FAILURES, STATUSES, StudyState, Told, ended, reasons, study_state
+from emlib.study.state import (
+    SHOWN_BLOCKS,
+    STATUSES,
+    StudyState,
+    Told,
+    ended,
+    reasons,
+    some,
+    strict_faults,
+    study_state,
+)
 from emlib.study.store import Store
 from emlib.study.watch import watch
 
 PIPED_WIDTH = 160
-SHOWN_BLOCKS = 4
 SHOWN_CELLS = 3
 SHOWN_REASONS = 20
 
@@ -58,7 +66,7 @@ def _print_counts(console: Any, name: str, state: StudyState) -> None:
     for column in ("planned", "done", *seen, "missing blocks"):
         table.add_column(column, justify="right", overflow="fold")
     for group, count in sorted(state.counts.items()):
-        missing = _some(state.missing.get(group, []), SHOWN_BLOCKS)
+        missing = some(state.missing.get(group, []), SHOWN_BLOCKS)
         table.add_row("/".join(group), *_numbers(count, seen), missing or "-")
     table.add_section()
     table.add_row("all", *_numbers(total, seen), f"{state.blocks_missing} of {state.blocks}")
@@ -85,8 +93,8 @@ def _print_reasons(console: Any, told: list[Told]) -> None:
     for column in ("reason", "in cells", "the first of them"):
         table.add_column(column, overflow="fold")
     for one in found[:SHOWN_REASONS]:
-        cells = _some([f"{cell} {n}" for cell, n in one.cells.most_common()], SHOWN_CELLS)
-        texts = (one.message, cells, f"emlib replay {one.fit_id[:12]}")
+        cells = some([f"{cell} {n}" for cell, n in one.cells.most_common()], SHOWN_CELLS)
+        texts = (printable(one.message), cells, f"emlib replay {one.fit_id[:12]}")
         table.add_row(one.status, str(one.cells.total()), *map(Text, texts))
     console.print(table)
     if len(found) > SHOWN_REASONS:
@@ -115,11 +123,6 @@ def _numbers(count: Counter[str], seen: list[str]) -> list[str]:
     return [str(count["planned"]), str(ended(count)), *(str(count[status]) for status in seen)]
 
 
-def _some(names: Sequence[str], most: int) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 def check_strict(study_dir: Path, output: Path) -> None:
     """Refuse a study in which a fit failed, or is not there any more (``strict: true``).
 
@@ -131,17 +134,8 @@ def check_strict(study_dir: Path, output: Path) -> None:
         With the number of such fits by status, and the blocks that are missing.
     """
     state = study_state(study_dir)
-    total = state.total
-    planned, faults = total["planned"], []
-    failed = {status: total[status] for status in FAILURES if total[status]}
-    if failed:
-        what = ", ".join(f"{number} {status}" for status, number in failed.items())
-        faults.append(f"{sum(failed.values())} of {planned} fits failed ({what})")
-    if state.done != planned:
-        lacking = _some(state.missing_names, SHOWN_BLOCKS)
-        blocks = f" (missing: {lacking})" if lacking else ""
-        faults.append(f"{state.done} of {planned} fits are there{blocks}")
-    if faults:
+    if faults := strict_faults(state):
         raise EmlibError(f"strict: {'; '.join(faults)}; {study_dir}/report.html shows them")
-    result: dict[str, Any] = {"fits": planned, "converged": total["converged"]}
+    total = state.total
+    result: dict[str, Any] = {"fits": total["planned"], "converged": total["converged"]}
     write_json(output, result)

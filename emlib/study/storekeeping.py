@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from emlib.errors import EmlibError, StoreError
 from emlib.study.grid import planned_blocks
-from emlib.study.journal import Damage, decode, decode_plain, read_journal
+from emlib.study.journal import Damage, decode, decode_plain
 from emlib.study.locks import LockHeld
 from emlib.study.paths import StudyPaths
 from emlib.study.store import Found, Store, Writer, writers_lock
@@ -60,13 +61,16 @@ def verify(root: Path) -> StoreCheck:
     return StoreCheck(len(shards), journals, records, size, faults)
 
 
-def compact(root: Path) -> tuple[int, int]:
-    """Put each shard's records into one journal; duplicates and damaged parts go.
+class Tidied(NamedTuple):
+    """Bytes of the store before and after, and the damaged parts that went."""
 
-    Returns
-    -------
-    before, after : int
-        Bytes.
+    before: int
+    after: int
+    damages: list[Damage]
+
+
+def compact(root: Path) -> Tidied:
+    """Put each shard's records into one journal; duplicates and damaged parts go.
 
     Raises
     ------
@@ -79,7 +83,7 @@ def compact(root: Path) -> tuple[int, int]:
         return _rewrite(root, lambda data_id, identity, found: True)
 
 
-def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
+def collect_garbage(root: Path, keep: Iterable[Path]) -> Tidied:
     """Drop fits that no kept study has in its files, and compact the rest.
 
     A kept study must be whole: the finished fits of a block without files are in the store alone.
@@ -90,11 +94,6 @@ def collect_garbage(root: Path, keep: Iterable[Path]) -> tuple[int, int]:
         ``results/store``.
     keep : iterable of Path
         Folders of the studies to keep. Reference searches and certificates of their data too.
-
-    Returns
-    -------
-    before, after : int
-        Bytes.
 
     Raises
     ------
@@ -135,25 +134,23 @@ def _needed(keep: Iterable[Path]) -> Callable[[str, str, Found], bool]:
     return needed
 
 
-def _rewrite(root: Path, needed: Callable[[str, str, Found], bool]) -> tuple[int, int]:
+def _rewrite(root: Path, needed: Callable[[str, str, Found], bool]) -> Tidied:
     store = Store(root)
     before = after = 0
+    damages: list[Damage] = []
     for data_id in store.shards():
         old = store.journals(data_id)
         before += sum(path.stat().st_size for path in old)
-        found, _ = store.read(data_id)
+        found, damaged = store.read(data_id)
+        damages += damaged
         kept = {name: item for name, item in found.items() if needed(data_id, name, item)}
-        if len(kept) < len(found) or len(old) > 1 or _damaged(old):
+        if len(kept) < len(found) or len(old) > 1 or damaged:
             _replace(store, data_id, old, kept)
         after += sum(path.stat().st_size for path in store.journals(data_id))
         if not kept:
             with suppress(OSError):  # something else lies there, such as an .nfs file still open
                 store.shard(data_id).rmdir()
-    return before, after
-
-
-def _damaged(paths: list[Path]) -> bool:
-    return any(isinstance(item, Damage) for path in paths for item in read_journal(path))
+    return Tidied(before, after, damages)
 
 
 def _replace(store: Store, data_id: str, old: list[Path], kept: dict[str, Found]) -> None:

@@ -19,7 +19,7 @@ from emlib.errors import EmlibError
 from emlib.study.atomic import read_json
 from emlib.study.locks import FileLock, LockHeld
 from emlib.study.paths import StudyPaths
-from emlib.study.state import STATUSES, StudyState, study_state
+from emlib.study.state import STATUSES, StudyState, strict_faults, study_state
 
 REFRESH_SECONDS = 2.0
 
@@ -114,6 +114,8 @@ def _judge(paths: StudyPaths, state: StudyState) -> None:
         print(f"study {name} is complete")
         return
     writing = Counter(_held(path) for path in (paths.root / "locks").rglob("*.lock"))[True]
+    if lacking == ["strict.json"] and (faults := strict_faults(state)):
+        raise EmlibError(f"study {name} is whole, and strict: {'; '.join(faults)}")
     what = f"{total['planned'] - state.done} of {total['planned']} fits are missing"
     if not state.blocks_missing and lacking:
         what = f"all blocks are there, but not {', '.join(lacking)}"

@@ -60,10 +60,15 @@ def tracking_errors(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         reason = hidden(str(error.orig if isinstance(error, DBAPIError) else error), uri)
+        cure = (
+            " A damaged SQLite file can be deleted: the next mirroring writes it anew. Where a "
+            "file system has no locks, SQLite cannot work (`disk I/O error`): let `tracking.uri` "
+            "name a file elsewhere, or a server."
+        )
         raise TrackingError(
             f"MLflow at {without_secrets(uri)}: {reason.strip()}\nThe study's files are "
-            "untouched; `emlib mirror` brings MLflow up to date once this is cured. A damaged "
-            "SQLite file can be deleted: the next mirroring writes it anew."
+            "untouched; `emlib mirror` brings MLflow up to date once this is cured."
+            + (cure if uri.startswith("sqlite") else "")
         ) from None
 
 

@@ -95,7 +95,7 @@ def test_what_looks_at_every_row_is_refused(client):
     case = next(case for case in ROWS if case.name == "gaussian_mixture[full]")
     model, params, data = drawn(case)
     parts = in_partitions(client, model, data, sizes=(20, 25))
-    with pytest.raises(NotImplementedError, match="stays with the workers"):
+    with pytest.raises(NotImplementedError, match="stay with the workers"):
         DistributedModel(model).posterior(params, parts)
 
 

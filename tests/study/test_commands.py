@@ -110,15 +110,19 @@ def test_files_of_an_earlier_plan_are_missing(tmp_path):
     assert missing == {("faithful", "none", "two"): ["0001 (of an earlier plan)"]}
 
 
+STEERING = "killed \x1b[2J\u202egnp"
+"""A message that would clear a terminal and turn its line round."""
+
+
 def test_status_groups_why_fits_did_not_converge_and_says_the_size_of_the_store(run, tmp_path):
     paths = planned_study(tmp_path)
     texts = [f"component {k} collapsed (ratio {k}.5e-11)" for k in range(7)]
     ends = [("converged", ""), *(("degenerate", text) for text in texts)]
     replay = "; replay: emlib replay 0123"
-    write_fits(paths, [*ends, ("failed", f"ValueError: singular{replay}"), ("lost", "killed")])
+    write_fits(paths, [*ends, ("failed", f"ValueError: singular{replay}"), ("lost", STEERING)])
     found = reasons(study_state(paths.root).told)
     assert [(one.status, one.message) for one in found] == [
-        ("lost", "killed"),
+        ("lost", STEERING),
         ("failed", "ValueError: singular"),
         ("degenerate", texts[0]),
     ]
@@ -129,8 +133,10 @@ def test_status_groups_why_fits_did_not_converge_and_says_the_size_of_the_store(
     result = run("status", "small")
     assert result.exit_code == 0, result.output
     cell = "drawn/mcar-0.2/two/kmeans/em"
-    for part in ("ValueError: singular", cell, "and 7 more", "3.0 MB in 1 journals"):
+    shown = r"killed \x1b[2J\u202egnp"
+    for part in ("ValueError: singular", cell, "and 7 more", "3.0 MB in 1 journals", shown):
         assert part in result.output
+    assert not {"\x1b", "\u202e"} & set(result.output)
     assert (
         "cells: 0 with all fits converged, 10 with some that did not, 0 not yet whole"
         in result.output

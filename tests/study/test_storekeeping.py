@@ -53,12 +53,28 @@ def test_compacting_keeps_every_record_in_one_journal_a_shard(tmp_path: Path) ->
     put(tmp_path, "a", "b")
     put(tmp_path, "b", "c")
     before = {name: item.content for name, item in Store(tmp_path).read(DATA)[0].items()}
-    size_before, size_after = compact(tmp_path)
+    size_before, size_after, damages = compact(tmp_path)
+    assert damages == []
     after = {name: item.content for name, item in Store(tmp_path).read(DATA)[0].items()}
     assert after == before
     assert len(Store(tmp_path).journals(DATA)) == 1
     assert size_after < size_before
-    assert compact(tmp_path) == (size_after, size_after)
+    assert compact(tmp_path) == (size_after, size_after, [])
+
+
+def test_damage_that_goes_by_compacting_is_said(tmp_path: Path) -> None:
+    root = tmp_path / "results" / "store"
+    put(root, "a", "b", "c")
+    (journal,) = Store(root).journals(DATA)
+    content = bytearray(journal.read_bytes())
+    content[content.index(b"\x01b") + 8] ^= 1
+    journal.write_bytes(content)
+    command = [sys.executable, "-m", "emlib", "store", "compact", "--results", "results"]
+    for times in (1, 0):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stderr.count("dropped: ") == times
+        assert (str(journal.relative_to(tmp_path)) in done.stderr) == bool(times)
+    assert set(Store(root).read(DATA)[0]) == {"a", "c"}
 
 
 @pytest.mark.parametrize("look", [1, 2])

@@ -240,6 +240,11 @@ def test_own_inits_that_misbehave_are_rows_and_what_died_is_tried_again_until_it
     assert "strict: 3 of 7 fits failed (3 failed)" in second.output
     assert victim.paths.report.is_file()
     assert not (victim.paths.root / "strict.json").exists()
+    assert victim.paths.complete.is_file()
+    assert f"Report: {victim.paths.report.relative_to(victim.root)}\n" in second.output
+    watched = victim.emlib("status", victim.paths.root.name, "--watch")
+    assert watched.code == 1
+    assert "is whole, and strict: 3 of 7 fits failed (3 failed)" in watched.output
     again = {row["init"]: row for row in read_table(fits_of(victim)).to_pylist()}
     assert {init: repr(again[init]) for init in ("random", *failed)} == {
         init: repr(rows[init]) for init in ("random", *failed)

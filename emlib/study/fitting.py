@@ -75,6 +75,11 @@ class Case:
         return FAMILIES[self.family].view(np.where(self.hidden, np.nan, self.values), **extras)
 
     @cached_property
+    def penalty(self) -> float:
+        """What the Bayesian information criterion adds for the model's free parameters."""
+        return float(self.model.n_parameters(self.data) * math.log(self.data.total_weight))
+
+    @cached_property
     def has_hidden(self) -> bool:
         """Whether any cell is hidden."""
         return bool(self.hidden.any())
@@ -290,8 +295,7 @@ def _scores(case: Case, result: Climb) -> Record:
     if result.status == "degenerate":
         return {}
     model, data, params = case.model, case.data, result.params
-    free = model.n_parameters(data)
-    scores = {"bic": -2.0 * float(result.loglik) + free * math.log(data.total_weight)}
+    scores = {"bic": case.penalty - 2.0 * float(result.loglik)}
     posterior = model.posterior(params, data)
     classes = posterior.responsibilities
     if case.labels is not None and classes is not None:

@@ -25,14 +25,13 @@ def adjusted_rand(a: NDArray[Any], b: NDArray[Any]) -> float:
     a_codes, b_codes = _codes(a), _codes(b)
     shape = int(a_codes.max()) + 1, int(b_codes.max()) + 1
     pairs = np.bincount(a_codes * shape[1] + b_codes, minlength=shape[0] * shape[1])
-    table = pairs.astype(float).reshape(shape)
-    together = _pairs(table).sum()
-    in_a, in_b = _pairs(table.sum(axis=1)).sum(), _pairs(table.sum(axis=0)).sum()
+    table = pairs.reshape(shape)
+    together, in_a, in_b = map(_pairs, (pairs, table.sum(axis=1), table.sum(axis=0)))
     expected = in_a * in_b / (n * (n - 1) / 2)
     largest = (in_a + in_b) / 2
     if largest == expected:  # both are one class, or both are all single rows
         return 1.0
-    return float((together - expected) / (largest - expected))
+    return (together - expected) / (largest - expected)
 
 
 def _codes(labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -42,8 +41,9 @@ def _codes(labels: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(np.unique(labels, return_inverse=True)[1].ravel())
 
 
-def _pairs(counts: Floats) -> Floats:
-    return counts * (counts - 1) / 2
+def _pairs(counts: NDArray[np.int64]) -> float:
+    """Pairs of rows that share a group, from the sizes of the groups."""
+    return float(np.vdot(counts, counts) - counts.sum()) / 2
 
 
 def imputation_error(

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from emlib.study import files, grid
 from emlib.study.atomic import write_bytes, write_json
+from emlib.study.measures import OF_IMAGES
 from emlib.study.paths import StudyPaths
 from emlib.study.prepare import prepare
 
@@ -63,7 +64,8 @@ def write_study(
         mine = [cell for cell in cells if cell.missingness == block.missingness]
         for kind, table in block_tables(study, block, mine, rng, iterations):
             ids = (block.dataset, block.missingness, block.model, block.block)
-            files.write_table(paths.block(kind, *ids), table, kind)
+            planned_as = prepared["jobs"]["blocks"][block.key]["fits"] if kind == "fits" else ""
+            files.write_table(paths.block(kind, *ids), table, kind, planned_as)
     return paths
 
 
@@ -115,7 +117,7 @@ def block_tables(
         "n_rows": np.full(n, 500), "n_parameters": np.full(n, PARAMETERS),
         "ari": rng.uniform(0.5, 1.0, n), "parameter_error": rng.uniform(0.1, 1.0, n),
         "imputation_error": rng.uniform(0.5, 0.8, n) if missingness["rate"] else nan,
-        "bic": -2 * loglik,
+        "bic": -2 * loglik, **dict.fromkeys(OF_IMAGES, nan),
     }  # fmt: skip
     yield "fits", table_of(fits, "fits")
     yield "curves", table_of(_curves(fits, below), "curves")

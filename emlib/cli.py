@@ -7,13 +7,16 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import emlib
 from emlib.errors import EmlibError, printable
 from emlib.study.paths import block_number, study_folder
+
+if TYPE_CHECKING:
+    from emlib.study.storekeeping import Tidied
 
 FOLDER = click.Path(path_type=Path)
 RESULTS = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
@@ -202,8 +205,8 @@ def store_gc(keep: tuple[str, ...], results: Path) -> None:
     _say_tidied(collect_garbage(results / "store", kept))
 
 
-def _say_tidied(done: Any) -> None:
-    """How large the store is now (``storekeeping.Tidied``), and what damage went."""
+def _say_tidied(done: Tidied) -> None:
+    """How large the store is now, and what damage went."""
     for damage in done.damages:
         click.echo(f"dropped: {damage}", err=True)
     click.echo(f"{done.before / 1e6:.1f} MB before, {done.after / 1e6:.1f} MB after")

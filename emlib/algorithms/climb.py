@@ -132,7 +132,7 @@ class _Trail:
 
     def last(self) -> list[float]:
         """The last objectives of the run, as many as a rule looks at."""
-        return self.objective[-4:] if self.run == 0 else self.objective[self.run :][-4:]
+        return self.objective[max(self.run, len(self.objective) - 4) :]
 
     def freeze(self) -> History:
         return History(
@@ -215,8 +215,8 @@ def climb(
         except Degenerate as collapse:
             status, message = "degenerate", str(collapse)
             break
-        before_it, rounded = rounded, _rounding(there)
-        rounding = max(before_it, rounded)
+        rounded_before, rounded = rounded, _rounding(there)
+        rounding = max(rounded_before, rounded)
         before = here.objective if there.before is None else there.before
         fall = before - _finite(there.objective)
         if fall > rounding:

@@ -20,11 +20,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from emlib.errors import EmlibError
+from emlib.errors import EmlibError, some
 from emlib.study.arraytask import become_own_job
 from emlib.study.atomic import read_json, write_bytes, write_json
 from emlib.study.locks import FileLock, LockHeld
-from emlib.study.paths import BLOCK_KINDS, StudyPaths
+from emlib.study.paths import BLOCK_KINDS, SHOWN_BLOCKS, StudyPaths
 from emlib.study.workerprocess import THREAD_VARIABLES, single_threaded
 
 WILDCARDS = {
@@ -41,8 +41,6 @@ LOOKING = frozenset(
 )
 """Flags of Snakemake with which nothing runs, beside ``--dry-run``: nothing is deleted either."""
 FULL_BYTES = 1 << 20
-SHOWN = 4
-"""Names of missing blocks that are said."""
 PIN_THREADS = " ".join(f"export {name}={{threads}};" for name in THREAD_VARIABLES) + " "
 """Opens a job's shell command: BLAS and compiled loops get the job's threads and no more."""
 
@@ -229,7 +227,8 @@ class Head:
                 "are kept: make room, and run again",
                 file=sys.stderr,
             )
-        missing = [key for key, path in self._fits_files() if not path.is_file()]
+        fits = zip(self.jobs["blocks"], self.block_files(["fits"]), strict=True)
+        missing = [key for key, file in fits if not Path(file).is_file()]
         if missing or not self._is_reported():
             self.paths.complete.unlink(missing_ok=True)
             command = [sys.executable, "-m", "emlib", "report", self.root, "--partial"]
@@ -237,19 +236,15 @@ class Head:
                 return
         lacking = ""
         if missing:
-            names = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-            lacking = f" ({len(missing)} of {len(self.jobs['blocks'])} blocks are missing: {names})"
+            which = some(missing, SHOWN_BLOCKS)
+            lacking = f" ({len(missing)} of {len(self.jobs['blocks'])} blocks are missing: {which})"
         print(f"Report: {self.paths.report}{lacking}", file=sys.stderr)
-
-    def _fits_files(self) -> list[tuple[str, Path]]:
-        """Each block of the plan with its file of fits, which stands for all that it writes."""
-        return [(key, self.paths.root / f"fits/{key}.parquet") for key in self.jobs["blocks"]]
 
     def _is_reported(self) -> bool:
         """Whether the report is of the blocks that are there now."""
         if not self.paths.complete.is_file():
             return False
-        newest = max(path.stat().st_mtime_ns for _, path in self._fits_files())
+        newest = max(Path(file).stat().st_mtime_ns for file in self.block_files(["fits"]))
         return newest <= self.paths.complete.stat().st_mtime_ns
 
     def _drop_what_is_made_again(self, dry: bool) -> None:

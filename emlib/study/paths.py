@@ -14,6 +14,8 @@ from emlib.errors import EmlibError
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 BLOCK_KINDS = ("fits", "curves", "timings", "references", "params", "certificates")
+SHOWN_BLOCKS = 4
+"""Most names of missing blocks in a message."""
 
 
 def block_name(block: int) -> str:

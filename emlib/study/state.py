@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from emlib.errors import StoreError
+from emlib.errors import StoreError, some
 from emlib.study import grid
 from emlib.study.files import planned_as, read_table, sound_bytes
-from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
+from emlib.study.paths import BLOCK_KINDS, SHOWN_BLOCKS, StudyPaths, block_name
 
 STATUSES = (
     "converged",
@@ -27,8 +27,6 @@ STATUSES = (
     "lost",
 )
 FAILURES = ("timeout", "decreased", "failed", "invalid", "lost")  # no answers of a comparison
-
-SHOWN_BLOCKS = 4
 
 Group = tuple[str, str, str]
 
@@ -204,12 +202,6 @@ def reasons(told: Iterable[Told]) -> list[Reason]:
         for first in members[:1]
     ]
     return sorted(found, key=lambda one: (-STATUSES.index(one.status), -one.cells.total()))
-
-
-def some(names: Sequence[str], most: int) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def strict_faults(state: StudyState) -> list[str]:

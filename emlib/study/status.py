@@ -6,19 +6,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from emlib.errors import EmlibError, printable
+from emlib.errors import EmlibError, printable, some
 from emlib.study import grid
 from emlib.study.atomic import write_json
-from emlib.study.paths import StudyPaths
+from emlib.study.paths import SHOWN_BLOCKS, StudyPaths
 from emlib.study.realized import realized_rates
 from emlib.study.state import (
-    SHOWN_BLOCKS,
     STATUSES,
     StudyState,
     Told,
     ended,
     reasons,
-    some,
     strict_faults,
     study_state,
 )

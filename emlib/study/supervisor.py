@@ -135,7 +135,6 @@ def _results(
     """
     store = Store(paths.store)
     stored: dict[int, bytes] = {}
-    results: dict[int, bytes] = {}
     records: dict[int, Row] = {}
     deaths: dict[int, Death] = {}
     damages: list[str] = []
@@ -150,18 +149,17 @@ def _results(
                     stored[number] = found[task.identity].content
 
         def keep(frame: Frame) -> None:
-            results[frame.task] = frame.content
             if frame.kind == FINAL:
                 task = tasks[frame.task]
                 writer.append(task.data_id, task.identity, frame.content)
+            records[frame.task] = decode(frame.content)
 
         def obtain(wanted: list[int]) -> None:
-            results.update({number: stored[number] for number in wanted if number in stored})
+            records.update(
+                (number, decode(stored[number])) for number in wanted if number in stored
+            )
             lacking = [number for number in wanted if number not in stored]
             deaths.update(run_tasks(worker, lacking, study["budget"]["hard_seconds"], keep))
-            records.update(
-                (number, decode(results[number])) for number in wanted if number in results
-            )
 
         obtain([number for number, task in enumerate(tasks) if task.kind != "certificate"])
         obtain(worth_certifying(tasks, records))

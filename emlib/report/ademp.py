@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emlib.report.cells import budget_of, is_generated
+from emlib.report.cells import budget_of
 from emlib.report.format import count, given, listed, percent, settings_text
 from emlib.report.outcomes import POLISH_MAY_GAIN
 from emlib.report.statistics import replicates_for
+from emlib.study.grid import is_generated
 
 
 def ademp(study: dict[str, Any], cells: pd.DataFrame) -> list[tuple[str, list[str]]]:

@@ -18,6 +18,7 @@ from emlib.report.statistics import (
     running_time,
     wilson,
 )
+from emlib.study import grid
 from emlib.study.state import STATUSES
 
 PARTS = ("e_steps_init", "e_steps_climb", "seconds_init", "seconds_climb")
@@ -82,20 +83,15 @@ def setting_codes(plan: pd.DataFrame) -> np.ndarray:
 
 def one_data_set(results: Results) -> np.ndarray:
     """For each cell, whether all its replicates are the same data: inference is conditional."""
-    table = results.study["datasets"]
-    real = [not is_generated(table.get(name, {})) for name in results.plan["dataset"]]
-    return np.array(real) & (results.plan["mechanism"] == "none").to_numpy()
+    settings, plan = results.study["datasets"], results.plan
+    pairs = zip(plan["dataset"], plan["mechanism"], strict=True)
+    return np.array([grid.one_data_set(settings.get(name, {}), how) for name, how in pairs], bool)
 
 
 def deterministic(results: Results) -> np.ndarray:
     """For each cell, whether its init has one start only, always the same on the same data."""
     fixed = {name for name, spec in results.study["inits"].items() if spec["deterministic"]}
     return results.plan["init"].isin(fixed).to_numpy()
-
-
-def is_generated(dataset: dict) -> bool:
-    """Whether a dataset's settings name a generator rather than a table."""
-    return "generator" in dataset
 
 
 def solved_within(replicates: pd.DataFrame, budget: float) -> np.ndarray:

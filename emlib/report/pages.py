@@ -12,7 +12,7 @@ from emlib.report import format as fmt
 from emlib.report import views, views_optima
 from emlib.report.ademp import ademp
 from emlib.report.budgets import BUDGETS
-from emlib.report.cells import STATUSES, budget_of, is_generated
+from emlib.report.cells import STATUSES, budget_of
 from emlib.report.headline import headline
 from emlib.report.load import rows_of
 from emlib.report.pictures import Pictures
@@ -20,7 +20,7 @@ from emlib.report.provenance import provenance, study_text
 from emlib.report.rings import ring_rows
 from emlib.report.theme import Look
 from emlib.report.video_figures import animations
-from emlib.study.grid import EARLIER_PLAN
+from emlib.study.grid import EARLIER_PLAN, is_generated
 from emlib.study.paths import BLOCK_KINDS
 
 Tables = dict[str, pd.DataFrame]

@@ -117,6 +117,16 @@ def excluded(study: Study, *ids: str) -> bool:
     )
 
 
+def is_generated(dataset: Mapping[str, Any]) -> bool:
+    """Whether a dataset's settings name a generator rather than a table."""
+    return "generator" in dataset
+
+
+def one_data_set(dataset: Mapping[str, Any], mechanism: str) -> bool:
+    """Whether all replicates are the same data: a table in which no mechanism hides anything."""
+    return mechanism == "none" and not is_generated(dataset)
+
+
 def blocks(study: Study, block_size: int) -> list[Block]:
     """Blocks of the study: block k holds replicates k B up to (k + 1) B.
 

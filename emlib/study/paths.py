@@ -166,6 +166,10 @@ class StudyPaths:
         folder = self._folder("locks/block", dataset, missingness, model)
         return folder / f"{block_name(block)}.lock"
 
+    def search_lock(self, dataset: str, missingness: str, model: str) -> Path:
+        """Held by the block that searches references on data that other blocks have too."""
+        return self._folder("locks/search", dataset, missingness, model) / "search.lock"
+
     def data_lock(self, dataset: str, block: int) -> Path:
         """Held by the job that draws the data."""
         return self._folder("locks/data", dataset) / f"{block_name(block)}.lock"

@@ -10,8 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from emlib.errors import EmlibError
 from emlib.study import garbage
 from emlib.study.assembly import Death, Row, Rows, Task, block_tables
 from emlib.study.atomic import read_json, write_json
-from emlib.study.grid import Block, load_study, planned_blocks
+from emlib.study.grid import Block, load_study, one_data_set, planned_blocks
 from emlib.study.journal import decode
 from emlib.study.locks import append_line, awaited
 from emlib.study.optima import worth_certifying
@@ -102,10 +102,13 @@ def _run_locked(
         "threads": threads,
     }
     worker = Worker(opening, command)
+    search_lock = _search_lock(paths, study, ids)
     with _ended_by_sigterm():
         try:
             tasks = [Task(**record) for record in worker.start()]
-            records, deaths, reused, damages = _results(paths, name, study, worker, tasks)
+            records, deaths, reused, damages = _results(
+                paths, name, study, worker, tasks, search_lock
+            )
         finally:
             worker.stop()
     tables, provisional = block_tables(tasks, records, deaths, study["keep_params"])
@@ -125,8 +128,23 @@ def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
     raise EmlibError(f"{paths.study}: its plan has no block {'/'.join(map(str, ids))}")
 
 
+def _search_lock(
+    paths: StudyPaths, study: dict[str, Any], ids: tuple[str, str, str, int]
+) -> Path | None:
+    """What a block locks to search references, where other blocks search the same data."""
+    dataset, missingness, model, _ = ids
+    mechanism = study["missingness"][missingness]["mechanism"]
+    shared = one_data_set(study["datasets"][dataset], mechanism)
+    return paths.search_lock(dataset, missingness, model) if shared else None
+
+
 def _results(
-    paths: StudyPaths, name: str, study: dict[str, Any], worker: Worker, tasks: list[Task]
+    paths: StudyPaths,
+    name: str,
+    study: dict[str, Any],
+    worker: Worker,
+    tasks: list[Task],
+    search_lock: Path | None,
 ) -> tuple[dict[int, Row], dict[int, Death], set[int], list[str]]:
     """Records by task number, tasks without one, the numbers found in the store, and what was
     damaged there.
@@ -137,16 +155,20 @@ def _results(
     stored: dict[int, bytes] = {}
     records: dict[int, Row] = {}
     deaths: dict[int, Death] = {}
+    reused: set[int] = set()
     damages: list[str] = []
     with Writer(store) as writer:  # opened first: while it lives nobody rewrites the journals
-        for data_id in sorted({task.data_id for task in tasks}):
-            found, damaged = store.read(data_id)
-            for damage in damaged:
-                damages.append(str(damage))
-                _say(f"{name}: {damage}")
-            for number, task in enumerate(tasks):
-                if task.data_id == data_id and task.identity in found:
-                    stored[number] = found[task.identity].content
+
+        def look() -> None:
+            for data_id in sorted({task.data_id for task in tasks}):
+                found, damaged = store.read(data_id)
+                for damage in map(str, damaged):
+                    if damage not in damages:
+                        damages.append(damage)
+                        _say(f"{name}: {damage}")
+                for number, task in enumerate(tasks):
+                    if task.data_id == data_id and task.identity in found:
+                        stored[number] = found[task.identity].content
 
         def keep(frame: Frame) -> None:
             if frame.kind == FINAL:
@@ -154,16 +176,27 @@ def _results(
                 writer.append(task.data_id, task.identity, frame.content)
             records[frame.task] = decode(frame.content)
 
-        def obtain(wanted: list[int]) -> None:
-            records.update(
-                (number, decode(stored[number])) for number in wanted if number in stored
-            )
-            lacking = [number for number in wanted if number not in stored]
+        def obtain(wanted: Iterable[int]) -> None:
+            lacking = []
+            for number in wanted:
+                if number in stored:
+                    records[number] = decode(stored[number])
+                    reused.add(number)
+                else:
+                    lacking.append(number)
             deaths.update(run_tasks(worker, lacking, study["budget"]["hard_seconds"], keep))
 
-        obtain([number for number, task in enumerate(tasks) if task.kind != "certificate"])
-        obtain(worth_certifying(tasks, records))
-    return records, deaths, set(stored).intersection(records), damages
+        look()
+        obtain(number for number, task in enumerate(tasks) if task.kind == "fit")
+        searched = {task.identity: n for n, task in enumerate(tasks) if task.kind == "reference"}
+        with awaited(search_lock, f"{name}: its search") if search_lock else nullcontext():
+            if search_lock:
+                look()  # another block may have searched meanwhile
+            obtain(searched.values())
+            certified = worth_certifying(tasks, records)
+            obtain(number for number in certified if tasks[number].row["of"] in searched)
+        obtain(number for number in certified if tasks[number].row["of"] not in searched)
+    return records, deaths, reused, damages
 
 
 def _mark_loss(path: Path) -> None:

@@ -54,6 +54,7 @@ def test_no_path_is_made_of_such_an_id(name):
             for make in (paths.lost, paths.block_lock, paths.log)
             for ids in ((name, "n", "m"), ("d", name, "m"), ("d", "n", name))
         ),
+        lambda: paths.search_lock("d", "n", name),
         lambda: paths.mask("d", name, 0),
         lambda: paths.block("fits", "d", "n", name, 0),
     ]

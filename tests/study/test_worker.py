@@ -98,6 +98,27 @@ def test_replicates_that_share_their_data_share_one_search_across_blocks(done: S
     assert event["reference_starts_reused"] == 5
 
 
+def test_blocks_that_share_their_data_and_run_at_once_compute_no_search_twice(
+    tmp_path: Path,
+) -> None:
+    paths = planned_study(tmp_path, reference={"starts": 500, "e_steps": 100_000})
+    began = threading.Barrier(2)
+
+    def run(block: int) -> None:
+        began.wait()
+        run_block(paths.root, *REAL[:3], block)
+
+    threads = [threading.Thread(target=run, args=(block,)) for block in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    events = [json.loads(line) for line in paths.events.read_text().splitlines()]
+    for kind in ("reference_starts", "certificates"):
+        assert sum(event[f"{kind}_computed"] for event in events) == events[0][kind], kind
+        assert sum(event[f"{kind}_reused"] for event in events) == events[0][kind], kind
+
+
 def test_parameters_of_the_best_start_of_each_replicate_are_kept(done: StudyPaths) -> None:
     fits = rows(done, "fits", DRAWN)
     kept = {row["fit_id"] for row in rows(done, "params", DRAWN)}

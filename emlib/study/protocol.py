@@ -8,6 +8,7 @@ FINAL or PROVISIONAL frame a task, as soon as it ends, or REFUSED when it cannot
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import struct
@@ -18,6 +19,9 @@ FRAME = struct.Struct("<cII")
 OPEN, RUN = b"O", b"R"
 PLAN, FINAL, PROVISIONAL, REFUSED = b"P", b"F", b"V", b"X"
 READ_BYTES = 1 << 16
+PAUSE = 0.02
+"""Seconds between two looks at a pipe: a fit may take a tenth of that, and each look wakes a process.
+What was written meanwhile is in the pipe, and stays there whatever becomes of its writer."""
 
 
 class Frame(NamedTuple):
@@ -62,6 +66,7 @@ class Reader:
     def __init__(self, file: int) -> None:
         self._file = file
         self._data = bytearray()
+        self._looked = -math.inf
 
     def receive(self, seconds: float | None = None) -> Frame:
         """The next frame.
@@ -80,6 +85,9 @@ class Reader:
         """
         end = None if seconds is None else time.monotonic() + seconds
         while (frame := self._take()) is None:
+            if not self._data:
+                time.sleep(max(0.0, self._looked + PAUSE - time.monotonic()))
+                self._looked = time.monotonic()
             left = None if end is None else max(0.0, end - time.monotonic())
             if not select.select([self._file], [], [], left)[0]:
                 raise Overdue

@@ -17,3 +17,15 @@ def test_a_dry_run_counts_the_jobs_that_plan_counts(project):
     assert line.startswith(f"{total}: ")
     assert {rule: n for n, rule in re.findall(r"(\d+) (\w+)", line)} == counted
     assert counted["kernels"] == "2"
+
+
+def test_snakemake_looks_at_what_waits_once_a_job_and_keeps_to_a_limit_that_is_asked_for(project):
+    until = ("--until", "masks", "kernels", "--verbose")
+    ran = project.snakemake(*until, cores=1)
+    limited = project.snakemake(*until, "--forceall", "--max-jobs-per-timespan", "50/1s", cores=1)
+    for one in (ran, limited):
+        assert one.code == 0, one.output
+    jobs = ran.output.count("Finished jobid")
+    assert jobs > 5
+    assert ran.output.count("Ready jobs:") == jobs
+    assert limited.output.count("Ready jobs:") > jobs

@@ -20,7 +20,7 @@ OPEN, RUN = b"O", b"R"
 PLAN, FINAL, PROVISIONAL, REFUSED = b"P", b"F", b"V", b"X"
 READ_BYTES = 1 << 16
 PAUSE = 0.02
-"""Seconds between two looks at a pipe: a fit may take a tenth of that, and each look wakes a process.
+"""Seconds between two looks at a pipe: a fit may take a tenth of that, and a look wakes a process.
 What was written meanwhile is in the pipe, and stays there whatever becomes of its writer."""
 
 

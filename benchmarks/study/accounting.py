@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections import defaultdict
 from pathlib import Path
 
@@ -40,8 +41,8 @@ def accounts(project: Project, study: str, total: float) -> dict[str, dict[str, 
         sorted((project.root / "results" / study / "timings").rglob("*.parquet")), "timings"
     )
     climbs = {name: float(pc.sum(seconds[column]).as_py()) for name, column in CLIMBS.items()}
-    workers = [_read(path) for path in project.accounts.glob("worker-*.json")]
-    spent = {kind: sum(one[kind] for one in workers) for kind in ("fit", *SEARCHES)}
+    workers = [struct.unpack("3d", path.read_bytes()) for path in project.accounts.glob("*.f8")]
+    spent = dict(zip(("fit", *SEARCHES), map(sum, zip(*workers, strict=True)), strict=True))
     searches = {name: spent[kind] for kind, name in SEARCHES.items()}
     rest: dict[str, float] = defaultdict(float)
     rest["scores and records of fits"] = spent["fit"] - sum(climbs.values())

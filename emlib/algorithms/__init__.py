@@ -7,10 +7,11 @@ from emlib.algorithms.anderson import Anderson
 from emlib.algorithms.annealing import Annealing
 from emlib.algorithms.base import Algorithm, Position
 from emlib.algorithms.classification import Classification
-from emlib.algorithms.climb import Budget, Climb, History, climb
+from emlib.algorithms.climb import climb
 from emlib.algorithms.em import EM
 from emlib.algorithms.incremental import Incremental
 from emlib.algorithms.online import Online
+from emlib.algorithms.records import Budget, Climb, History
 from emlib.algorithms.split_merge import SplitMerge
 from emlib.algorithms.squarem import Squarem
 from emlib.algorithms.stochastic import Stochastic

@@ -5,9 +5,7 @@ The last loglik belongs to the returned parameters.
 
 import math
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from emlib.algorithms.base import Algorithm, Position
 from emlib.algorithms.em import EM
+from emlib.algorithms.records import Budget, Climb, Trail
 from emlib.algorithms.stopping import Step, Stopping, linear_rate, predicted_gain
 from emlib.models.base import Degenerate, Diagnosis, Model
 from emlib.models.differences import STEP, natural_slopes
@@ -29,115 +28,6 @@ LOOK = 3
 
 LONGEST = 16
 """Most iterations that are computed together."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a climb may spend.
-
-    Parameters
-    ----------
-    e_steps : float, optional
-        Full-data E-step equivalents, the first E-step included.
-    seconds : float, optional
-        Wall-clock seconds, looked at after each iteration.  Outside the promise of equal bits.
-    """
-
-    e_steps: float | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """One value an iteration, the start first: arrays of shape (n_iter + 1,).
-
-    Attributes
-    ----------
-    objective, loglik : ndarray
-        Nats.
-    e_steps : ndarray
-        Cumulative E-step equivalents.
-    seconds : ndarray
-        Seconds since the climb began.
-    """
-
-    objective: NDArray[np.float64]
-    loglik: NDArray[np.float64]
-    e_steps: NDArray[np.float64]
-    seconds: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Climb:
-    """How one climb went and where it ended; statuses and flags are those of the design.
-
-    Attributes
-    ----------
-    params : Params or None
-        The last sound parameters, in the family's record; None if there never were any.
-    status : str
-        converged, max_iter, budget, timeout, degenerate or decreased.
-    message : str
-        Why, where the status needs a reason.
-    predicted_gain : float
-        What the objective would still gain, nats.
-    linear_rate : float
-        Ratio of the last two increments; NaN where rounding hides it.
-    rule : str
-        Stopping rules that held, where it converged.
-    """
-
-    params: Any
-    status: str
-    message: str
-    flags: tuple[str, ...]
-    loglik: float
-    objective: float
-    n_iter: int
-    e_steps: float
-    predicted_gain: float
-    linear_rate: float
-    diagnosis: Diagnosis
-    history: History
-    rule: str = ""
-
-    @property
-    def eigenvalue_ratio(self) -> float:
-        """Smallest relative eigenvalue of a component's covariance."""
-        return self.diagnosis.eigenvalue_ratio
-
-    @property
-    def smallest_component(self) -> float:
-        """Effective rows of the smallest component."""
-        return self.diagnosis.smallest_component
-
-
-class _Trail:
-    """The history while it grows."""
-
-    def __init__(self) -> None:
-        self.began = time.perf_counter()
-        self.objective: list[float] = []
-        self.loglik: list[float] = []
-        self.e_steps: list[float] = []
-        self.seconds: list[float] = []
-        self.run = 0
-        """Where the run begins in which the objective is one function, EM steps apart."""
-
-    def add(self, objective: float, loglik: float, e_steps: float) -> None:
-        self.objective.append(objective)
-        self.loglik.append(loglik)
-        self.e_steps.append(e_steps)
-        self.seconds.append(time.perf_counter() - self.began)
-
-    def last(self) -> list[float]:
-        """The last objectives of the run, as many as a rule looks at."""
-        return self.objective[max(self.run, len(self.objective) - 4) :]
-
-    def freeze(self) -> History:
-        return History(
-            *(np.array(a) for a in (self.objective, self.loglik, self.e_steps, self.seconds))
-        )
 
 
 def climb(
@@ -183,7 +73,7 @@ def climb(
     unable = algorithm.unable(model)
     if unable:
         raise ValueError(f"{algorithm.name} cannot climb {model.family}: {unable}")
-    trail = _Trail()
+    trail = Trail()
     try:
         here = algorithm.begin(model, data, start, rng)
     except Degenerate as collapse:
@@ -299,7 +189,7 @@ def _step(
     return Step(values, rounding, moved, lambda: slope(there))
 
 
-def _allowance(trail: _Trail, stopping: Stopping, budget: Budget) -> str:
+def _allowance(trail: Trail, stopping: Stopping, budget: Budget) -> str:
     """The status that ends the climb where no rule does, or an empty string."""
     if len(trail.objective) > stopping.max_iter:
         return "max_iter"
@@ -310,7 +200,7 @@ def _allowance(trail: _Trail, stopping: Stopping, budget: Budget) -> str:
     return ""
 
 
-def _worth_computing(trail: _Trail, stopping: Stopping, budget: Budget, step: Step) -> int:
+def _worth_computing(trail: Trail, stopping: Stopping, budget: Budget, step: Step) -> int:
     """How many iterations may be computed together, few of them in vain."""
     left = [
         LONGEST,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from emlib.errors import EmlibError
 from emlib.report.load import Results, rows_of
 from emlib.study import files, grid
-from emlib.study.fitting import Case
+from emlib.study.case import Case
 from emlib.study.tasks import cases_of
 
 Array = NDArray[np.float64]

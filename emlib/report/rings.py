@@ -19,7 +19,7 @@ from emlib.report.pictures import kept_fits, params_of
 from emlib.report.schemas import TABLES
 from emlib.report.statistics import mean_and_error
 from emlib.study import grid
-from emlib.study.fitting import Case
+from emlib.study.case import Case
 
 TRUTH = "(truth)"
 SETTING = ["dataset", "missingness", "model"]

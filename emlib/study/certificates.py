@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from emlib.algorithms.climb import Climb
+from emlib.algorithms.records import Climb
 from emlib.inference.certificate import certify
 from emlib.study.assembly import CERTIFICATE
-from emlib.study.fitting import Case, is_provisional, steady
+from emlib.study.case import Case
+from emlib.study.fitting import is_provisional, steady
 
 E_STEPS = 4
 """E-steps of a certificate for each parameter of the model: of the four steps of EM."""

@@ -10,141 +10,28 @@ import re
 import time
 from array import array
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emlib.algorithms import make_algorithm
-from emlib.algorithms.climb import Budget, Climb, Stopping, climb
+from emlib.algorithms.climb import climb
+from emlib.algorithms.records import Budget, Climb
+from emlib.algorithms.stopping import Stopping
 from emlib.errors import InvalidData
-from emlib.inits import make_init
-from emlib.models import FAMILIES, make_model
 from emlib.models.base import Degenerate
+from emlib.study.case import Case
 from emlib.study.engines import is_of_cluster
 from emlib.study.identity import replay_line
 from emlib.study.polish import flags, polish
-from emlib.study.scores import adjusted_rand, column_spread, image_scores, imputation_error
+from emlib.study.scores import adjusted_rand, image_scores, imputation_error
 
 CURVE_POINTS = 200
 PROVISIONAL_STATUSES = frozenset({"timeout", "lost"})
 NAN = math.nan
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One replicate with its holes, and the model to fit: what all its fits share.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, d)
-        The measurements, NaN where nobody knows them.
-    hidden : ndarray of shape (n, d), bool
-        Cells hidden from the fits.
-    labels : ndarray of shape (n,) or None
-        Known classes.
-    truth : dict, or None
-        Parameters that a generator drew the rows from.
-    family, settings
-        The model, as in ``study.json``.
-    extras : dict of str to ndarray
-        What else the data set has: ``lengths``, ``covariates``, ``upper``. Nothing of it is hidden,
-        but the upper ends of hidden cells.
-    client : distributed.Client, or None
-        Of the cluster whose workers do the E-steps of climbs; None: this process does.
-    """
-
-    values: NDArray[np.float64]
-    hidden: NDArray[np.bool_]
-    labels: NDArray[Any] | None
-    truth: Mapping[str, Any] | None
-    family: str
-    settings: Mapping[str, Any]
-    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    client: Any = None
-
-    @cached_property
-    def data(self) -> Any:
-        """What the fits see: the family's own view."""
-        extras = dict(self.extras)
-        if "upper" in extras:
-            extras["upper"] = np.where(self.hidden, np.nan, extras["upper"])
-        return FAMILIES[self.family].view(np.where(self.hidden, np.nan, self.values), **extras)
-
-    @cached_property
-    def penalty(self) -> float:
-        """What the Bayesian information criterion adds for the model's free parameters."""
-        return float(self.model.n_parameters(self.data) * math.log(self.data.total_weight))
-
-    @cached_property
-    def has_hidden(self) -> bool:
-        """Whether any cell is hidden."""
-        return bool(self.hidden.any())
-
-    @cached_property
-    def exact(self) -> NDArray[np.bool_]:
-        """Cells whose value is known, neither missing nor censored, shape (n, d)."""
-        return np.isfinite(self.values) & (self.values == self.extras.get("upper", self.values))
-
-    @cached_property
-    def known(self) -> NDArray[np.bool_]:
-        """Hidden cells that are exact, shape (n, d)."""
-        return self.hidden & self.exact
-
-    @cached_property
-    def spread(self) -> NDArray[np.float64]:
-        """Standard deviations of the columns, shape (d,)."""
-        return column_spread(self.values)
-
-    @cached_property
-    def _prepared(self) -> Any:
-        try:
-            return make_model(self.family, dict(self.settings)).prepare(self.data)
-        except InvalidData as error:
-            return error
-
-    @property
-    def model(self) -> Any:
-        """The model, its prior resolved on these data.
-
-        Raises
-        ------
-        InvalidData
-            If it cannot take them.
-        """
-        if isinstance(self._prepared, InvalidData):
-            raise InvalidData(str(self._prepared))
-        return self._prepared
-
-    @cached_property
-    def climbed(self) -> tuple[Any, Any]:
-        """The model and the data as climbs take them, where the model's engine is."""
-        if self.client is None:
-            return self.model, self.data
-        from emlib.distributed.model import DistributedModel
-        from emlib.distributed.view import cut
-
-        return DistributedModel(self.model), cut(self.client, self.model, self.data)
-
-    @cached_property
-    def accepts_truth(self) -> bool:
-        """Whether the truth is known, and is parameters of this model."""
-        try:
-            return self.truth is not None and bool(self.model.accepts_truth(dict(self.truth)))
-        except InvalidData:
-            return False
-
-    def start(self, init: str, settings: Mapping[str, Any], rng: np.random.Generator) -> Any:
-        """Parameters and cost that one call of an init gives."""
-        strategy: Any = make_init(init, dict(settings))
-        if strategy.oracle:
-            if not self.accepts_truth:
-                raise ValueError(f"init {init!r} needs a truth that the model can start from")
-            strategy = strategy.bound(self.model.from_truth(self.truth))
-        return strategy(self.model, self.data, rng)
 
 
 @dataclass(frozen=True)
@@ -202,7 +89,7 @@ def is_provisional(status: str, error: BaseException | None) -> bool:
 
 def steady(text: str) -> str:
     """A message without what changes from run to run: addresses of objects, line breaks."""
-    return " ".join(re.sub(r"\b0x[0-9a-fA-F]{6,}\b", "0x...", text).split())
+    return text and " ".join(re.sub(r"\b0x[0-9a-fA-F]{6,}\b", "0x...", text).split())
 
 
 class _Clock:
@@ -306,10 +193,8 @@ def _scores(case: Case, result: Climb) -> Record:
         anywhere = model.gains and "gain_phases" not in model.held
         scores |= image_scores(posterior.latent, case.truth, model.field_of_view, anywhere)
     if case.has_hidden:
-        completed = posterior.completed
-        scores["imputation_error"] = imputation_error(
-            completed, case.values, case.known, model.levels, case.spread
-        )
+        error = imputation_error(posterior.completed, case.hidden_cells, model.levels)
+        scores["imputation_error"] = error
     return scores
 
 

@@ -22,7 +22,7 @@ from emlib.study.worker import Opened, serve
 from emlib.study.workerprocess import START_SECONDS, Worker, run_tasks
 
 if TYPE_CHECKING:
-    from emlib.study.fitting import Case
+    from emlib.study.case import Case
 
 PRACTICE_ROWS = 500
 TRIED = (
@@ -97,8 +97,8 @@ def practice(study: Mapping[str, Any], dataset: str, model: str) -> Case:
     """The first rows of a dataset's first replicate, some cells hidden."""
     import numpy as np
 
+    from emlib.study.case import Case
     from emlib.study.datafiles import draw_replicate, study_truth
-    from emlib.study.fitting import Case
 
     seed, spec = study["seed"], study["datasets"][dataset]
     head = draw_replicate(seed, spec, 0, study_truth(seed, spec)).head(PRACTICE_ROWS)

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from emlib.algorithms import make_algorithm
-from emlib.algorithms.climb import Budget, Climb, Stopping, climb
+from emlib.algorithms.climb import climb
+from emlib.algorithms.records import Budget, Climb
+from emlib.algorithms.stopping import Stopping
 
 POLISH = Stopping(tol=1e-6, max_iter=2000)
 PLATEAU_GAIN = 0.1

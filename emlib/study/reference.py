@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from emlib.algorithms import make_algorithm
-from emlib.algorithms.climb import Climb, Stopping, climb
+from emlib.algorithms.climb import climb
+from emlib.algorithms.records import Climb
+from emlib.algorithms.stopping import Stopping
 from emlib.inits import INITS
 from emlib.models import FAMILIES
-from emlib.study.fitting import Case, failure, is_provisional, remaining
+from emlib.study.case import Case
+from emlib.study.fitting import failure, is_provisional, remaining
 from emlib.study.identity import digest, started
 from emlib.study.polish import polish
 

@@ -6,7 +6,7 @@ Adjusted Rand index of Hubert and Arabie (1985), Comparing partitions. No fit se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,22 +46,41 @@ def _pairs(counts: NDArray[np.int64]) -> float:
     return float(np.vdot(counts, counts) - counts.sum()) / 2
 
 
-def imputation_error(
-    imputed: Floats, values: Floats, known: NDArray[np.bool_], levels: bool = False,
-    spread: Floats | None = None,
-) -> float:  # fmt: skip
+class HiddenCells(NamedTuple):
+    """Cells that were hidden from a fit and whose value is known.
+
+    Attributes
+    ----------
+    rows, columns : ndarray of shape (m,)
+    values : ndarray of shape (m,)
+        The measurements.
+    spread : ndarray of shape (m,)
+        Standard deviation of each cell's column over its finite measurements.
+    """
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    values: Floats
+    spread: Floats
+
+    @classmethod
+    def of(cls, values: Floats, known: NDArray[np.bool_]) -> HiddenCells:
+        """Those of a table (n, d), NaN where nobody knows it, that ``known`` (n, d) marks."""
+        rows, columns = np.nonzero(known)
+        spread = np.nanstd(np.where(np.isfinite(values), values, np.nan), axis=0)
+        return cls(rows, columns, values[rows, columns], spread[columns])
+
+
+def imputation_error(imputed: Floats, cells: HiddenCells, levels: bool = False) -> float:
     """Error of imputed cells against hidden ones.
 
     Parameters
     ----------
-    imputed, values : ndarray of shape (n, d)
-        The completed table; the measurements, NaN where nobody knows them.
-    known : ndarray of shape (n, d), bool
-        Cells that were hidden from the fit and whose value is known.
+    imputed : ndarray of shape (n, d)
+        The completed table.
+    cells : HiddenCells
     levels : bool
         Whether cells are levels without an order.
-    spread : ndarray of shape (d,), optional
-        What ``column_spread`` says of ``values``, where it is known already.
 
     Returns
     -------
@@ -69,19 +88,16 @@ def imputation_error(
         Root mean square error in each column's standard deviations, or the share of wrong levels;
         NaN if no known cell was hidden. Cells of constant columns have no such error.
     """
-    if levels and known.any():
-        return float(np.mean(imputed[known] != values[known]))
-    spread = column_spread(values) if spread is None else spread
-    rows, columns = np.nonzero(known & (spread > 0))
-    if not len(rows):
+    rows, columns, values, spread = cells
+    error = imputed[rows, columns] - values
+    if levels and len(rows):
+        return float(np.mean(error != 0.0))
+    vary = spread > 0.0
+    if not vary.all():
+        error, spread = error[vary], spread[vary]
+    if not len(error):
         return float("nan")
-    error = (imputed[rows, columns] - values[rows, columns]) / spread[columns]
-    return float(np.sqrt(np.mean(error**2)))
-
-
-def column_spread(values: Floats) -> Floats:
-    """Standard deviation of each column's finite cells, shape (d,)."""
-    return np.asarray(np.nanstd(np.where(np.isfinite(values), values, np.nan), axis=0))
+    return float(np.sqrt(np.mean((error / spread) ** 2)))
 
 
 # --- images and videos: found and true have shape (T, pixels, pixels) -----------------------------

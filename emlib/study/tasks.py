@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emlib.algorithms import ALGORITHMS
-from emlib.algorithms.climb import Climb
+from emlib.algorithms.records import Climb
 from emlib.errors import EmlibError, InvalidData
 from emlib.inits import INITS
 from emlib.models import FAMILIES
 from emlib.study import identity, reference
 from emlib.study.assembly import Task
+from emlib.study.case import Case
 from emlib.study.certificates import run_certificate
 from emlib.study.datafiles import extras_of, truth_of
 from emlib.study.engines import client_of, engine_of
 from emlib.study.files import load_npz
 from emlib.study.fingerprint import certificate_fingerprint, init_parts, numerics_fingerprint
-from emlib.study.fitting import Case, FitSpec, ascend, run_fit
+from emlib.study.fitting import FitSpec, ascend, run_fit
 from emlib.study.grid import Block, Entry, PlannedFit, block_fits
 from emlib.study.kernels import exercise
 from emlib.study.paths import StudyPaths

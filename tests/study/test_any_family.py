@@ -16,14 +16,14 @@ from emlib.errors import ConfigError
 from emlib.inits import INITS, make_init
 from emlib.models import FAMILIES
 from emlib.models.gaussian_mixture import GaussianMixtureModel
+from emlib.study.case import Case
 from emlib.study.checks import checked_study
 from emlib.study.datafiles import extras_of, make_data, truth_of
 from emlib.study.files import load_npz
-from emlib.study.fitting import Case
 from emlib.study.grid import load_study, planned_blocks
 from emlib.study.kernels import practice
 from emlib.study.reference import sources
-from emlib.study.scores import imputation_error
+from emlib.study.scores import HiddenCells, imputation_error
 from emlib.study.tasks import BlockWork, data_identity
 from tests.study.small_study import CONFIG, planned_study
 
@@ -196,9 +196,9 @@ def test_hidden_censored_cells_lose_both_ends_and_only_exact_ones_are_known(monk
 def test_imputed_levels_are_right_or_wrong():
     values = np.array([[0.0, 2.0], [1.0, 2.0], [2.0, 2.0]])
     imputed = np.array([[1.0, 2.0], [1.0, 0.0], [2.0, 2.0]])
-    known = np.ones((3, 2), bool)
-    assert imputation_error(imputed, values, known, levels=True) == pytest.approx(2 / 6)
-    assert imputation_error(imputed, values, known) == pytest.approx(
+    cells = HiddenCells.of(values, np.ones((3, 2), bool))
+    assert imputation_error(imputed, cells, levels=True) == pytest.approx(2 / 6)
+    assert imputation_error(imputed, cells) == pytest.approx(
         np.sqrt(np.mean([1, 0, 0]) / values[:, 0].var())
     )
 

@@ -19,10 +19,11 @@ from emlib.inits.base import Init, Start
 from emlib.models.base import Degenerate
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 from emlib.models.matching import matched_distance
-from emlib.study.fitting import Case, FitSpec, run_fit, steady, thinned
+from emlib.study.case import Case
+from emlib.study.fitting import FitSpec, run_fit, steady, thinned
 from emlib.study.polish import flags
 from emlib.study.reference import run_start, sources
-from emlib.study.scores import adjusted_rand, imputation_error
+from emlib.study.scores import HiddenCells, adjusted_rand, imputation_error
 
 CYCLE = GaussianMixtureModel.search
 TRUTH = {
@@ -318,15 +319,25 @@ def test_parameter_error_has_no_value_for_another_number_of_components() -> None
 def test_imputation_error_of_the_column_means_is_about_one() -> None:
     values = np.random.default_rng(1).normal(5.0, 3.0, (4000, 2))
     hidden = np.random.default_rng(2).random(values.shape) < 0.5
-    error = imputation_error(np.broadcast_to(values.mean(axis=0), values.shape), values, hidden)
+    cells = HiddenCells.of(values, hidden)
+    error = imputation_error(np.broadcast_to(values.mean(axis=0), values.shape), cells)
     assert error == pytest.approx(1.0, abs=0.05)
-    assert imputation_error(values, values, hidden) == 0.0
+    assert imputation_error(values, cells) == 0.0
 
 
 def test_cells_that_nobody_knows_are_not_scored() -> None:
-    values = np.array([[1.0, np.nan], [2.0, 3.0]])
-    hidden = np.array([[False, True], [False, False]])
-    assert math.isnan(imputation_error(np.zeros((2, 2)), values, hidden))
+    values = np.array([[1.0, np.nan], [2.0, 3.0], [4.0, 5.0]])
+    hidden = np.array([[False, True], [True, False], [False, False]])
+    cells = Case(values, hidden, None, None, "gaussian_mixture", {}).hidden_cells
+    assert (cells.rows.tolist(), cells.columns.tolist()) == ([1], [0])
+    error = imputation_error(np.zeros((3, 2)), cells)
+    assert error == pytest.approx(2.0 / np.std([1.0, 2.0, 4.0]))
+
+
+def test_cells_of_constant_columns_have_no_error() -> None:
+    values = np.array([[1.0, 3.0], [2.0, 3.0]])
+    cells = HiddenCells.of(values, np.array([[False, True], [False, True]]))
+    assert math.isnan(imputation_error(np.zeros((2, 2)), cells))
 
 
 # --- reference searches ---------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import special, stats
 
 from emlib.algorithms import climb
-from emlib.models.base import EXACT, Model, Posteriors, Step
+from emlib.models.base import EXACT, Model
+from emlib.models.records import Posteriors, Step
 
 Coins = make_dataclass("Coins", ["chances"])  # parameters: each coin's chance of heads
 Tosses = make_dataclass("Tosses", ["heads", "tails", "loglik", "magnitude"])  # expected sums

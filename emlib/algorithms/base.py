@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from emlib.models.base import COLLAPSES, Model, Stats
+from emlib.models.base import Model
+from emlib.models.records import COLLAPSES, Stats
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from emlib.algorithms.base import Position, possible_position
 from emlib.algorithms.em import em_step
-from emlib.models.base import COLLAPSES, Model, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
+from emlib.models.records import COLLAPSES
 
 Array = NDArray[np.float64]
 

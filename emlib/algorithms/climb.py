@@ -15,8 +15,9 @@ from emlib.algorithms.base import Algorithm, Position
 from emlib.algorithms.em import EM
 from emlib.algorithms.records import Budget, Climb, Trail
 from emlib.algorithms.stopping import Step, Stopping, linear_rate, predicted_gain
-from emlib.models.base import Degenerate, Diagnosis, Model
+from emlib.models.base import Model
 from emlib.models.differences import STEP, natural_slopes
+from emlib.models.records import Degenerate, Diagnosis
 
 ROUNDING = 64 * sys.float_info.epsilon
 """A fall of the objective up to this share of the sum of the units' |loglik| is rounding."""

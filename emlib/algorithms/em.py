@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emlib.algorithms.base import Algorithm, Position, em_position
-from emlib.models.base import Chunk, Model, Stats
+from emlib.models.base import Model
+from emlib.models.records import Chunk, Stats
 
 
 @dataclass(frozen=True)

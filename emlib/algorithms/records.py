@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.models.base import Diagnosis
+from emlib.models.records import Diagnosis
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from emlib.algorithms.base import Algorithm, Position, em_position
 from emlib.algorithms.em import em_step
 from emlib.algorithms.stopping import predicted_gain
 from emlib.errors import require_count
-from emlib.models.base import COLLAPSES, Model
+from emlib.models.base import Model
+from emlib.models.records import COLLAPSES
 
 Array = NDArray[np.float64]
 Triple = tuple[int, int, int]

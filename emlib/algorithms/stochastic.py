@@ -13,8 +13,9 @@ import numpy as np
 from emlib.algorithms.base import Algorithm, Position, em_position
 from emlib.algorithms.em import em_step, q_map
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Model
+from emlib.models.base import Model
 from emlib.models.posterior import sampled
+from emlib.models.records import Degenerate
 
 
 @dataclass(frozen=True, eq=False)

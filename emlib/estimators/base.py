@@ -29,7 +29,7 @@ from emlib.inference import (
 )
 from emlib.inits import Given, Init
 from emlib.models import Degenerate, Model
-from emlib.models.base import Posteriors
+from emlib.models.records import Posteriors
 from emlib.parallel import threads
 
 Array = NDArray[np.float64]

@@ -18,8 +18,8 @@ from emlib.estimators.base import EMEstimator, Measured
 from emlib.estimators.starting import entropy
 from emlib.estimators.student_mixture import check_starting_dofs
 from emlib.inference import StandardErrors
-from emlib.models.base import Posteriors
 from emlib.models.poisson_regression_mixture import PoissonRegressionMixtureModel
+from emlib.models.records import Posteriors
 from emlib.models.regression_mixture import RegressionMixtureModel
 
 Array = NDArray[np.float64]

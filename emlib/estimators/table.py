@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from emlib.data.mapped import is_dataset, mapped
 from emlib.estimators.base import EMEstimator, Measured
-from emlib.models.base import Posteriors
+from emlib.models.records import Posteriors
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="TableEstimator")

@@ -13,7 +13,8 @@ from emlib.algorithms.climb import climb
 from emlib.algorithms.stopping import Stopping
 from emlib.errors import EmlibError, require_count
 from emlib.inference.standard_errors import StandardErrors, flatten, marked, unflatten
-from emlib.models.base import Degenerate, Model
+from emlib.models.base import Model
+from emlib.models.records import Degenerate
 
 
 def refits(

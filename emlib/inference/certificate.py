@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from emlib.algorithms.em import em_map
 from emlib.inference.information import NULL
-from emlib.models.base import COLLAPSES, Model
+from emlib.models.base import Model
 from emlib.models.differences import jacobian, natural_slopes
+from emlib.models.records import COLLAPSES
 
 Array = NDArray[np.float64]
 

@@ -14,8 +14,9 @@ from emlib.inits.base import Init, Start
 from emlib.inits.centres import Points
 from emlib.inits.random import Random, RandomPosterior, draw_shares
 from emlib.inits.rows import Rows
-from emlib.models.base import COLLAPSES, Degenerate, Model
+from emlib.models.base import Model
 from emlib.models.posterior import HARD, Posterior, sampled
+from emlib.models.records import COLLAPSES, Degenerate
 
 DEFAULTS: tuple[Init, ...] = (Points(), RandomPosterior(), Random())
 """What a combinator without a base takes: the first of these that can start the model."""

@@ -12,7 +12,8 @@ from emlib.algorithms.em import EM
 from emlib.errors import require_count
 from emlib.inits.base import Init, Start
 from emlib.inits.combinators import Combinator
-from emlib.models.base import COLLAPSES, Degenerate, Model
+from emlib.models.base import Model
+from emlib.models.records import COLLAPSES, Degenerate
 
 
 @dataclass(frozen=True)

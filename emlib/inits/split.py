@@ -12,7 +12,8 @@ from emlib.data import Table
 from emlib.errors import require_count
 from emlib.inits.base import Init, Start
 from emlib.inits.rows import Rows
-from emlib.models.base import COLLAPSES, Degenerate, Model
+from emlib.models.base import Model
+from emlib.models.records import COLLAPSES, Degenerate
 
 
 @dataclass(frozen=True)

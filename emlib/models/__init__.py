@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from emlib.models.base import Degenerate, Diagnosis, Model, Stats, Step
+from emlib.models.base import Model
 from emlib.models.bernoulli_mixture import BernoulliMixtureModel
 from emlib.models.censored_normal import CensoredNormalModel
 from emlib.models.factor_analysis import FactorAnalysisModel
@@ -20,6 +20,7 @@ from emlib.models.latent_class import LatentClassModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
 from emlib.models.poisson_mixture import PoissonMixtureModel
 from emlib.models.poisson_regression_mixture import PoissonRegressionMixtureModel
+from emlib.models.records import Degenerate, Diagnosis, Stats, Step
 from emlib.models.regression_mixture import RegressionMixtureModel
 from emlib.models.state_space import StateSpaceModel
 from emlib.models.student_mixture import StudentMixtureModel

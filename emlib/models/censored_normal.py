@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from emlib.data import Intervals
 from emlib.errors import InvalidData
-from emlib.models.base import Degenerate, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.censored_existence import why_no_maximum
 from emlib.models.lines import LineSums, moved_sums, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.records import Degenerate, Posteriors, Step
 from emlib.models.truncated import LOG_ROOT_TWO_PI, draw_truncated, truncated_moments
 
 Array = NDArray[np.float64]

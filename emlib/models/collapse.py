@@ -7,8 +7,8 @@ covariance has no size next to the pooled within-component one is on its way the
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.models.base import Degenerate
 from emlib.models.covariance import Covariance
+from emlib.models.records import Degenerate
 
 Array = NDArray[np.float64]
 

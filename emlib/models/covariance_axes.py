@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from emlib.models.base import Degenerate
 from emlib.models.covariance_base import Array
 from emlib.models.covariance_decomposed import MOST_ROUNDS, SETTLED, Decomposed, unit_scales
+from emlib.models.records import Degenerate
 
 GRADED = 1e-6
 """Smallest over largest eigenvalue from where on the smallest lose digits that matter."""

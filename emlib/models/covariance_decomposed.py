@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from emlib.models.base import Degenerate
 from emlib.models.covariance_base import Array, Covariance
+from emlib.models.records import Degenerate
 
 SETTLED = 1e-12
 """Largest relative change of an iterated M-step that has come to its end."""

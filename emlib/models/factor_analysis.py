@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
-from emlib.models.base import Diagnosis, Model, Posteriors, Step
+from emlib.models.base import Model
 from emlib.models.factor_mixture import (
     MixtureOfFactorAnalyzersModel,
     MixtureOfFactorAnalyzersParams,
 )
 from emlib.models.factor_sums import FactorSums
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.records import Diagnosis, Posteriors, Step
 
 Array = NDArray[np.float64]
 

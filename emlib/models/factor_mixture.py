@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from emlib.data import Table
 from emlib.data.moments import component_moments
 from emlib.errors import InvalidData, require_count
-from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.checks import (
     refuse_constant,
     refuse_empty,
@@ -38,6 +38,7 @@ from emlib.models.gaussian_mixture import SPURIOUS_RATIO
 from emlib.models.matching import matched_distance
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.principal import principal_factors
+from emlib.models.records import Degenerate, Diagnosis, Posteriors, Step
 from emlib.models.rotation import (
     canonical,
     checked_mask,

@@ -13,15 +13,7 @@ from numpy.typing import NDArray
 from emlib.data import Table
 from emlib.data.moments import component_moments
 from emlib.errors import InvalidData, require_count
-from emlib.models.base import (
-    Chunk,
-    Degenerate,
-    Diagnosis,
-    Model,
-    Posteriors,
-    Step,
-    is_unconstrained,
-)
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.checks import (
     refuse_constant,
     refuse_empty,
@@ -37,6 +29,7 @@ from emlib.models.covariance import COVARIANCES, FULL, ONE_COLUMN, TIED, Covaria
 from emlib.models.matching import matched_distance
 from emlib.models.posterior import EXACT, Posterior, draw_labels
 from emlib.models.prior import PRIORS, ConjugatePrior
+from emlib.models.records import Chunk, Degenerate, Diagnosis, Posteriors, Step
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
 from emlib.models.special import xlogy
 from emlib.models.sums import ComponentSums

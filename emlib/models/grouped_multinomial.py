@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from emlib.data import Counts
 from emlib.errors import InvalidData
-from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.checks import require_whole
 from emlib.models.latent_cells import LatentCells, ratio
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.records import Diagnosis, Posteriors, Step
 from emlib.models.simplex import pack_simplex, unpack_simplex, vanishing_shares, without
 from emlib.models.special import xlogy
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.models.base import Degenerate
+from emlib.models.records import Degenerate
 
 Array = NDArray[np.float64]
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from emlib.data.discrete import Coding, Discrete, Rows
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step
+from emlib.models.base import Model
 from emlib.models.checks import refuse_empty, refuse_few
 from emlib.models.collapse import refuse_empty_component
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.records import Degenerate, Diagnosis, Posteriors, Step
 from emlib.models.simplex import log, vanishing
 from emlib.parallel import add_chunks
 

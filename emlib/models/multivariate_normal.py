@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
-from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step
+from emlib.models.base import Model
 from emlib.models.gaussian_mixture import GaussianMixtureModel, GaussianMixtureParams
 from emlib.models.matching import matched_distance
 from emlib.models.posterior import EXACT, Posterior
 from emlib.models.prior import ConjugatePrior
+from emlib.models.records import Degenerate, Diagnosis, Posteriors, Step
 from emlib.models.sums import ComponentSums
 
 Array = NDArray[np.float64]

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from emlib.data import Regression
 from emlib.data.count_regression import CountRegression
 from emlib.errors import InvalidData, require_count
-from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.checks import require_whole
 from emlib.models.collapse import refuse_empty_component
 from emlib.models.lines import poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.records import Diagnosis, Posteriors, Step
 from emlib.models.regressions import (
     check_design,
     line_error,

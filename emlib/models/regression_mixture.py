@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emlib.data import Regression
 from emlib.errors import InvalidData, require_count
-from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.collapse import DEGENERATE_RATIO, EMPTY_SHARE, NO_SIZE
 from emlib.models.dofs import (
     DofSetting,
@@ -30,6 +30,7 @@ from emlib.models.dofs import (
 from emlib.models.gaussian_mixture import SPURIOUS_RATIO
 from emlib.models.lines import LineSums, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.records import Degenerate, Diagnosis, Posteriors, Step
 from emlib.models.regression_sums import RegressionSums
 from emlib.models.regressions import (
     check_design,

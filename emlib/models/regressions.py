@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from emlib.data import Regression
 from emlib.errors import InvalidData
-from emlib.models.base import Posteriors
 from emlib.models.lines import SINGULAR, centred_design
 from emlib.models.matching import matched_distance
+from emlib.models.records import Posteriors
 from emlib.models.simplex import log
 
 Array = NDArray[np.float64]

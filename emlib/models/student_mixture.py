@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Table
-from emlib.models.base import Degenerate, Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.collapse import NO_SIZE, check_collapse, refuse_empty_component
 from emlib.models.covariance import Covariance
 from emlib.models.dofs import (
@@ -34,6 +34,7 @@ from emlib.models.gaussian_mixture import (
     factored,
 )
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.records import Degenerate, Diagnosis, Posteriors, Step
 from emlib.models.simplex import log
 from emlib.models.special import xlogy
 from emlib.models.student_sums import StudentSums

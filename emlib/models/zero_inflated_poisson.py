@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from emlib.data.count_regression import CountRegression, Tally
 from emlib.errors import InvalidData
-from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.checks import require_whole
 from emlib.models.lines import centred_design, poisson_step, sampled_covariates
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.records import Diagnosis, Posteriors, Step
 from emlib.models.simplex import log
 from emlib.models.special import expit, logit, xlog1py, xlogy
 

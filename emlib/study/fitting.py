@@ -21,7 +21,7 @@ from emlib.algorithms.climb import climb
 from emlib.algorithms.records import Budget, Climb
 from emlib.algorithms.stopping import Stopping
 from emlib.errors import InvalidData
-from emlib.models.base import Degenerate
+from emlib.models.records import Degenerate
 from emlib.study.case import Case
 from emlib.study.engines import is_of_cluster
 from emlib.study.identity import replay_line

@@ -14,9 +14,9 @@ from emlib.algorithms import Stopping, climb, make_algorithm
 from emlib.algorithms.climb import ROUNDING
 from emlib.errors import InvalidData
 from emlib.inference import observed_information
-from emlib.models.base import Degenerate
 from emlib.models.differences import STEP, gradient, hessian, natural_steps
 from emlib.models.posterior import HARD, sampled, tempered
+from emlib.models.records import Degenerate
 from tests.families.contract import cells, n_movable, rebuilt, with_values
 
 MODULES = [m.name for m in pkgutil.iter_modules(tests.families.__path__) if "case_" in m.name]

@@ -11,7 +11,6 @@ from emlib.algorithms import Stopping, climb
 from emlib.data import Table
 from emlib.errors import InvalidData
 from emlib.inference import bootstrap_errors, information_errors, observed_information
-from emlib.models.base import Degenerate
 from emlib.models.differences import STEP, gradient, hessian, natural_steps
 from emlib.models.factor_analysis import FactorAnalysisModel, FactorAnalysisParams
 from emlib.models.factor_mixture import (
@@ -19,6 +18,7 @@ from emlib.models.factor_mixture import (
     MixtureOfFactorAnalyzersParams,
 )
 from emlib.models.posterior import HARD, tempered
+from emlib.models.records import Degenerate
 from tests.families.case_factors import MASK, FactorAnalysisCase, FactorMixtureCase
 from tests.twins import row_log_joint
 

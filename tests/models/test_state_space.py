@@ -11,9 +11,9 @@ from emlib.algorithms import Stopping, climb
 from emlib.data import Sequences
 from emlib.errors import InvalidData
 from emlib.models import make_model
-from emlib.models.base import Degenerate
 from emlib.models.differences import gradient, natural_steps
 from emlib.models.posterior import HARD
+from emlib.models.records import Degenerate
 from emlib.models.state_space import StateSpaceModel, StateSpaceParams
 from emlib.models.state_space.chart import gauge_moves
 from emlib.models.state_space.params import NAMES

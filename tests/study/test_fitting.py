@@ -16,9 +16,9 @@ import emlib.inits
 from emlib.datasets import GENERATORS
 from emlib.errors import InvalidData
 from emlib.inits.base import Init, Start
-from emlib.models.base import Degenerate
 from emlib.models.gaussian_mixture import GaussianMixtureModel
 from emlib.models.matching import matched_distance
+from emlib.models.records import Degenerate
 from emlib.study.case import Case
 from emlib.study.fitting import FitSpec, run_fit, steady, thinned
 from emlib.study.polish import flags

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from emlib.data import Sequences, Table
 from emlib.errors import InvalidData, require_count
-from emlib.models.base import Diagnosis
 from emlib.models.checks import require_whole
 from emlib.models.hmm.chain import BOUNDARY, settled_shares, shares_of
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
+from emlib.models.records import Diagnosis
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
 from emlib.models.special import xlogy
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from emlib.data import Sequences
 from emlib.errors import require_count
-from emlib.models.base import Degenerate
 from emlib.models.hmm.stationary import maximize_tied, stationary_distribution
 from emlib.models.posterior import Posterior
+from emlib.models.records import Degenerate
 from emlib.models.scratch import scratch
 from emlib.models.simplex import log, pack_simplex, unpack_simplex, vanishing_shares, without
 from emlib.models.special import xlogy

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Sequences, Table
-from emlib.models.base import Diagnosis
 from emlib.models.hmm.chain import relative_densities
+from emlib.models.records import Diagnosis
 from emlib.models.scratch import scratch
 
 Array = NDArray[np.float64]

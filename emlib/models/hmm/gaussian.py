@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Sequences, Table
-from emlib.models.base import Diagnosis
 from emlib.models.checks import refuse_constant
 from emlib.models.gaussian_mixture import (
     GaussianMixtureModel,
@@ -21,6 +20,7 @@ from emlib.models.gaussian_mixture import (
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
+from emlib.models.records import Diagnosis
 from emlib.models.scratch import scratch
 from emlib.models.sums import ComponentSums
 

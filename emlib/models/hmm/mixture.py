@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from emlib.data import Sequences, Table
 from emlib.data.moments import component_moments
 from emlib.errors import require_count
-from emlib.models.base import Diagnosis
 from emlib.models.checks import refuse_constant
 from emlib.models.hmm.chain import BOUNDARY, padded_width, settled_shares, shares_of
 from emlib.models.hmm.emission import Emission
@@ -22,6 +21,7 @@ from emlib.models.hmm.gaussian import (
 )
 from emlib.models.hmm.model import HMMModel, HMMStats
 from emlib.models.posterior import EXACT, Posterior, draw_labels
+from emlib.models.records import Diagnosis
 from emlib.models.scratch import scratch
 from emlib.models.simplex import log, pack_simplex, unpack_simplex
 from emlib.models.special import xlogy

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emlib.data import Sequences, Table
 from emlib.errors import InvalidData
-from emlib.models.base import Diagnosis, Model, Posteriors, Step, is_unconstrained
+from emlib.models.base import Model, is_unconstrained
 from emlib.models.checks import refuse_empty
 from emlib.models.hmm.chain import (
     Chain,
@@ -27,6 +27,7 @@ from emlib.models.hmm.chain import (
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.stationary import stationary_distribution
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.records import Diagnosis, Posteriors, Step
 
 Array = NDArray[np.float64]
 Self = TypeVar("Self", bound="HMMModel")

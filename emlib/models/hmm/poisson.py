@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Sequences, Table
-from emlib.models.base import Diagnosis
 from emlib.models.checks import require_whole
 from emlib.models.hmm.counts import column_moments
 from emlib.models.hmm.emission import Emission
 from emlib.models.hmm.model import HMMModel
 from emlib.models.matching import matched_distance
+from emlib.models.records import Diagnosis
 from emlib.models.simplex import log, vanishing
 from emlib.models.special import gammaln, xlogy
 

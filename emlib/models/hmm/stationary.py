@@ -7,7 +7,7 @@ transitions the M-step has no closed form.
 import numpy as np
 from numpy.typing import NDArray
 
-from emlib.models.base import Degenerate
+from emlib.models.records import Degenerate
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emlib.data.sky import Grid
 from emlib.data.visibilities import Visibilities
 from emlib.errors import InvalidData, require_count, require_positive
-from emlib.models.base import Model, Step, is_unconstrained, prepared
+from emlib.models.base import Model, is_unconstrained, prepared
 from emlib.models.imaging.measurement import (
     STEPS,
     Measurements,
@@ -25,6 +25,7 @@ from emlib.models.imaging.measurement import (
     precision,
 )
 from emlib.models.posterior import Posterior
+from emlib.models.records import Step
 from emlib.models.special import expit
 
 Array = NDArray[np.float64]

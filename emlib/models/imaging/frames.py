@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.kernels.rotating_chain import ChainPosterior
-from emlib.models.base import Degenerate
 from emlib.models.imaging.measurement import Measurements, calibrated
 from emlib.models.imaging.polar import PolarBasis
+from emlib.models.records import Degenerate
 
 Array = NDArray[np.float64]
 

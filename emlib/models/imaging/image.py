@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from emlib.data.sky import MICROARCSECOND, stacked
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count
-from emlib.models.base import Degenerate, Diagnosis, Posteriors, Step, prepared
+from emlib.models.base import prepared
 from emlib.models.imaging.base import PERFECT, ImagingModel, is_last, kept, made_last
 from emlib.models.imaging.marginal import Design, GaussianImageStats, Marginal
 from emlib.models.imaging.measurement import Measurements, measurement_q
 from emlib.models.imaging.selfcal import first_better, gain_steps
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.records import Degenerate, Diagnosis, Posteriors, Step
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data.sky import stacked
-from emlib.models.base import Degenerate
 from emlib.models.imaging.measurement import Measurements, SignalStats, calibrated
+from emlib.models.records import Degenerate
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from emlib.data.visibilities import Visibilities
 from emlib.errors import require_count, require_positive
-from emlib.models.base import Diagnosis, Posteriors
 from emlib.models.imaging.base import (
     LARGEST_CORRELATION,
     PERFECT,
@@ -30,6 +29,7 @@ from emlib.models.imaging.measurement import Measurements, SignalStats, measurem
 from emlib.models.imaging.motion import Motion, best_correlation, best_rotation
 from emlib.models.imaging.polar import PolarBasis, polar_basis
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.records import Diagnosis, Posteriors
 
 Array = NDArray[np.float64]
 

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Sequences
-from emlib.models.base import Diagnosis, Posteriors, Step, is_unconstrained
+from emlib.models.base import is_unconstrained
 from emlib.models.posterior import EXACT, Posterior
+from emlib.models.records import Diagnosis, Posteriors, Step
 from emlib.models.state_space.chart import Chart, free_entries, gauge_rank, in_basis_of
 from emlib.models.state_space.moments import (
     StateSpaceStats,

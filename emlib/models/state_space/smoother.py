@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emlib.data import Sequences
-from emlib.models.base import Degenerate
+from emlib.models.records import Degenerate
 from emlib.models.state_space.moments import StateSpaceStats
 from emlib.models.state_space.params import StateSpaceParams
 from emlib.models.sums import ComponentSums

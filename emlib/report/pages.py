@@ -34,7 +34,7 @@ SECTIONS = [
     ("profiles", "Data profiles"),
     ("convergence", "Convergence"),
     ("losses", "Loss distribution"),
-    ("rates", "Missing rate"),
+    ("rates", "Estimation"),
     ("optima", "Optima"),
     ("cost", "Cost"),
     ("statuses", "Statuses"),

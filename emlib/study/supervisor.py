@@ -152,7 +152,11 @@ def _results(
     Fits and reference starts first; what they came to decides which certificates are wanted.
     """
     store = Store(paths.store)
+    of_data: dict[str, list[int]] = {}
+    for number, task in enumerate(tasks):
+        of_data.setdefault(task.data_id, []).append(number)
     stored: dict[int, bytes] = {}
+    found: dict[int, bytes] = {}
     records: dict[int, Row] = {}
     deaths: dict[int, Death] = {}
     reused: set[int] = set()
@@ -160,31 +164,31 @@ def _results(
     with Writer(store) as writer:  # opened first: while it lives nobody rewrites the journals
 
         def look() -> None:
-            for data_id in sorted({task.data_id for task in tasks}):
-                found, damaged = store.read(data_id)
+            for data_id, numbers in sorted(of_data.items()):
+                held, damaged = store.read(data_id)
                 for damage in map(str, damaged):
                     if damage not in damages:
                         damages.append(damage)
                         _say(f"{name}: {damage}")
-                for number, task in enumerate(tasks):
-                    if task.data_id == data_id and task.identity in found:
-                        stored[number] = found[task.identity].content
+                for number in numbers if held else ():
+                    if tasks[number].identity in held:
+                        stored[number] = held[tasks[number].identity].content
 
         def keep(frame: Frame) -> None:
             if frame.kind == FINAL:
                 task = tasks[frame.task]
                 writer.append(task.data_id, task.identity, frame.content)
-            records[frame.task] = decode(frame.content)
+            found[frame.task] = frame.content
 
         def obtain(wanted: Iterable[int]) -> None:
-            lacking = []
-            for number in wanted:
-                if number in stored:
-                    records[number] = decode(stored[number])
-                    reused.add(number)
-                else:
-                    lacking.append(number)
+            wanted = list(wanted)
+            lacking = [number for number in wanted if number not in stored]
+            reused.update(number for number in wanted if number in stored)
+            found.update((number, stored.pop(number)) for number in wanted if number in stored)
             deaths.update(run_tasks(worker, lacking, study["budget"]["hard_seconds"], keep))
+            while found:  # all at once, while what it takes is at hand: half the work
+                number, content = found.popitem()
+                records[number] = decode(content)
 
         look()
         obtain(number for number, task in enumerate(tasks) if task.kind == "fit")

@@ -6,8 +6,7 @@ import numpy as np
 from scipy import special, stats
 
 from emlib.algorithms import climb
-from emlib.models.base import EXACT, Model
-from emlib.models.records import Posteriors, Step
+from emlib.models import EXACT, Model, Posteriors, Step
 
 Coins = make_dataclass("Coins", ["chances"])  # parameters: each coin's chance of heads
 Tosses = make_dataclass("Tosses", ["heads", "tails", "loglik", "magnitude"])  # expected sums

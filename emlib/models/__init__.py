@@ -20,7 +20,8 @@ from emlib.models.latent_class import LatentClassModel
 from emlib.models.multivariate_normal import MultivariateNormalModel
 from emlib.models.poisson_mixture import PoissonMixtureModel
 from emlib.models.poisson_regression_mixture import PoissonRegressionMixtureModel
-from emlib.models.records import Degenerate, Diagnosis, Stats, Step
+from emlib.models.posterior import EXACT
+from emlib.models.records import Degenerate, Diagnosis, Posteriors, Stats, Step
 from emlib.models.regression_mixture import RegressionMixtureModel
 from emlib.models.state_space import StateSpaceModel
 from emlib.models.student_mixture import StudentMixtureModel
@@ -52,7 +53,17 @@ FAMILIES: dict[str, type[Model]] = {
     )
 }
 
-__all__ = ["FAMILIES", "Degenerate", "Diagnosis", "Model", "Stats", "Step", "make_model"]
+__all__ = [
+    "EXACT",
+    "FAMILIES",
+    "Degenerate",
+    "Diagnosis",
+    "Model",
+    "Posteriors",
+    "Stats",
+    "Step",
+    "make_model",
+]
 
 
 def make_model(family: str, settings: dict[str, Any]) -> Model:

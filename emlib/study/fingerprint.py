@@ -54,7 +54,7 @@ def numerics_fingerprint(
     """
     runner = [
         PACKAGE / "study" / f"{name}.py"
-        for name in ("fitting", "identity", "polish", "reference", "scores")
+        for name in ("case", "fitting", "identity", "polish", "reference", "scores")
     ]
     roots = [*_modules("models", family), PACKAGE / "algorithms" / "climb.py", *runner]
     roots += _modules("inits", *inits)

@@ -131,7 +131,7 @@ def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
 def _search_lock(
     paths: StudyPaths, study: dict[str, Any], ids: tuple[str, str, str, int]
 ) -> Path | None:
-    """What a block locks to search references, where other blocks search the same data."""
+    """What a block locks to search references where others search the same data; None elsewhere."""
     dataset, missingness, model, _ = ids
     mechanism = study["missingness"][missingness]["mechanism"]
     shared = one_data_set(study["datasets"][dataset], mechanism)
@@ -171,7 +171,7 @@ def _results(
                         damages.append(damage)
                         _say(f"{name}: {damage}")
                 for number in numbers if held else ():
-                    if tasks[number].identity in held:
+                    if number not in records and tasks[number].identity in held:
                         stored[number] = held[tasks[number].identity].content
 
         def keep(frame: Frame) -> None:
@@ -199,6 +199,7 @@ def _results(
             obtain(searched.values())
             certified = worth_certifying(tasks, records)
             obtain(number for number in certified if tasks[number].row["of"] in searched)
+            writer.sync()  # before another node looks
         obtain(number for number in certified if tasks[number].row["of"] not in searched)
     return records, deaths, reused, damages
 

@@ -113,8 +113,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether it was started and not stopped since."""
-        return self._process is not None
+        """Whether it was started, and neither stopped nor ended since."""
+        return self._process is not None and self._process.poll() is None
 
     def receive(self, seconds: float | None) -> Frame:
         return self._reader.receive(seconds)
@@ -176,7 +176,8 @@ def run_tasks(
     deaths: dict[int, Death] = {}
     died_once: set[int] = set()
     if waiting:
-        if not worker.alive:  # it died in the last of the tasks before these
+        if not worker.alive:  # it died in the last of the tasks before these, or idle
+            worker.stop()
             worker.start()
         worker.run(waiting)
     while waiting:

@@ -1,11 +1,21 @@
 """Fingerprints of numerical code: what changes them, and what must not."""
 
+import inspect
+from pathlib import Path
+
 import pytest
 
+from emlib.algorithms import Climb, Stopping, climb
 from emlib.inits import INITS
+from emlib.models import Model
 from emlib.sources import syntax_digest
 from emlib.study import fingerprint
+from emlib.study.case import Case
 from emlib.study.fingerprint import component_digest, init_parts, numerics_fingerprint
+from emlib.study.fitting import run_fit
+from emlib.study.polish import polish
+from emlib.study.reference import run_start
+from emlib.study.scores import HiddenCells
 
 CODE = '"""Doc."""\n\n\ndef f(x):\n    """Doc."""\n    return x + 1\n'
 
@@ -96,6 +106,18 @@ def test_each_component_has_a_fingerprint_of_its_own():
     family = numerics_fingerprint("gaussian_mixture")
     assert family == numerics_fingerprint("gaussian_mixture")
     assert family != numerics_fingerprint("gaussian_mixture", ("random",), "em")
+
+
+def test_the_code_that_runs_a_fit_counts_wherever_it_stands(monkeypatch):
+    counted = []
+    numerics_fingerprint.cache_clear()
+    monkeypatch.setattr(fingerprint, "syntax_digest", lambda *paths: counted.extend(paths) or "")
+    try:
+        numerics_fingerprint("gaussian_mixture")
+    finally:
+        numerics_fingerprint.cache_clear()
+    runs = (Case, HiddenCells, Climb, Stopping, Model, climb, run_fit, polish, run_start)
+    assert {Path(inspect.getfile(one)) for one in runs} <= set(counted)
 
 
 def test_library_versions_count(monkeypatch):

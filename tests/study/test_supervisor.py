@@ -86,6 +86,24 @@ def test_a_fit_whose_worker_dies_once_is_tried_again(tmp_path: Path) -> None:
     assert outcome.starts == 3
 
 
+def test_a_worker_that_dies_between_tasks_is_held_against_none_of_them(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.touch()
+    worker = Worker({"study": {"tasks": ["fine", "kill_once"], "log": str(log)}}, FAULTY)
+    kept: list[Frame] = []
+    try:
+        worker.start()
+        assert run_tasks(worker, [0], 20.0, kept.append) == {}
+        process = worker._process
+        assert process is not None
+        process.kill()
+        process.wait()
+        assert run_tasks(worker, [1], 20.0, kept.append) == {}
+    finally:
+        worker.stop()
+    assert [frame.task for frame in kept] == [0, 1]
+
+
 def test_a_fit_over_its_hard_limit_is_killed_then_and_called_timeout(tmp_path: Path) -> None:
     outcome = Outcome(tmp_path, ["hang", "fine"], limit=0.3)
     assert outcome.done == [1]

@@ -73,14 +73,9 @@ class Case:
         return np.isfinite(self.values) & (self.values == self.extras.get("upper", self.values))
 
     @cached_property
-    def known(self) -> NDArray[np.bool_]:
-        """Hidden cells that are exact, shape (n, d)."""
-        return self.hidden & self.exact
-
-    @cached_property
     def hidden_cells(self) -> HiddenCells:
-        """What imputations of the known hidden cells are held against."""
-        return HiddenCells.of(self.values, self.known)
+        """Hidden cells that are exact: what imputations are held against."""
+        return HiddenCells.of(self.values, self.hidden & self.exact)
 
     @cached_property
     def _prepared(self) -> Any:

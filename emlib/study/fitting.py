@@ -89,7 +89,7 @@ def is_provisional(status: str, error: BaseException | None) -> bool:
 
 def steady(text: str) -> str:
     """A message without what changes from run to run: addresses of objects, line breaks."""
-    return text and " ".join(re.sub(r"\b0x[0-9a-fA-F]{6,}\b", "0x...", text).split())
+    return " ".join(re.sub(r"\b0x[0-9a-fA-F]{6,}\b", "0x...", text).split())
 
 
 class _Clock:

@@ -10,24 +10,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from emlib.errors import EmlibError
 from emlib.study import garbage
-from emlib.study.assembly import Death, Row, Rows, Task, block_tables
+from emlib.study.assembly import Rows, Task, block_tables
 from emlib.study.atomic import read_json, write_json
-from emlib.study.grid import Block, load_study, one_data_set, planned_blocks
-from emlib.study.journal import decode
+from emlib.study.blockresults import block_results, say
+from emlib.study.grid import Block, load_study, planned_blocks
 from emlib.study.locks import append_line, awaited
-from emlib.study.optima import worth_certifying
 from emlib.study.paths import BLOCK_KINDS, StudyPaths, block_name
-from emlib.study.protocol import FINAL, Frame
-from emlib.study.store import Store, Writer
-from emlib.study.workerprocess import WORKER, Worker, run_tasks
+from emlib.study.workerprocess import WORKER, Worker
 
 
 def run_block(
@@ -102,22 +98,20 @@ def _run_locked(
         "threads": threads,
     }
     worker = Worker(opening, command)
-    search_lock = _search_lock(paths, study, ids)
     with _ended_by_sigterm():
         try:
             tasks = [Task(**record) for record in worker.start()]
-            records, deaths, reused, damages = _results(
-                paths, name, study, worker, tasks, search_lock
-            )
+            results = block_results(paths, study, ids, name, worker, tasks)
         finally:
             worker.stop()
+    records, deaths = results.records, results.deaths
     tables, provisional = block_tables(tasks, records, deaths, study["keep_params"])
-    ran = [(task.kind, number in reused) for number, task in enumerate(tasks)
+    ran = [(task.kind, number in results.reused) for number, task in enumerate(tasks)
            if number in records or number in deaths]  # fmt: skip
     if provisional:
         _mark_loss(paths.lost(*ids))
     _write(paths, ids, tables, planned_as)
-    _report(paths, ids, name, ran, provisional, damages, began)
+    _report(paths, ids, name, ran, provisional, results.damages, began)
 
 
 def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
@@ -126,82 +120,6 @@ def _planned(paths: StudyPaths, ids: tuple[str, str, str, int]) -> Block:
         if (block.dataset, block.missingness, block.model, block.block) == ids:
             return block
     raise EmlibError(f"{paths.study}: its plan has no block {'/'.join(map(str, ids))}")
-
-
-def _search_lock(
-    paths: StudyPaths, study: dict[str, Any], ids: tuple[str, str, str, int]
-) -> Path | None:
-    """What a block locks to search references where others search the same data; None elsewhere."""
-    dataset, missingness, model, _ = ids
-    mechanism = study["missingness"][missingness]["mechanism"]
-    shared = one_data_set(study["datasets"][dataset], mechanism)
-    return paths.search_lock(dataset, missingness, model) if shared else None
-
-
-def _results(
-    paths: StudyPaths,
-    name: str,
-    study: dict[str, Any],
-    worker: Worker,
-    tasks: list[Task],
-    search_lock: Path | None,
-) -> tuple[dict[int, Row], dict[int, Death], set[int], list[str]]:
-    """Records by task number, tasks without one, the numbers found in the store, and what was
-    damaged there.
-
-    Fits and reference starts first; what they came to decides which certificates are wanted.
-    """
-    store = Store(paths.store)
-    of_data: dict[str, list[int]] = {}
-    for number, task in enumerate(tasks):
-        of_data.setdefault(task.data_id, []).append(number)
-    stored: dict[int, bytes] = {}
-    found: dict[int, bytes] = {}
-    records: dict[int, Row] = {}
-    deaths: dict[int, Death] = {}
-    reused: set[int] = set()
-    damages: list[str] = []
-    with Writer(store) as writer:  # opened first: while it lives nobody rewrites the journals
-
-        def look() -> None:
-            for data_id, numbers in sorted(of_data.items()):
-                held, damaged = store.read(data_id)
-                for damage in map(str, damaged):
-                    if damage not in damages:
-                        damages.append(damage)
-                        _say(f"{name}: {damage}")
-                for number in numbers if held else ():
-                    if number not in records and tasks[number].identity in held:
-                        stored[number] = held[tasks[number].identity].content
-
-        def keep(frame: Frame) -> None:
-            if frame.kind == FINAL:
-                task = tasks[frame.task]
-                writer.append(task.data_id, task.identity, frame.content)
-            found[frame.task] = frame.content
-
-        def obtain(wanted: Iterable[int]) -> None:
-            wanted = list(wanted)
-            lacking = [number for number in wanted if number not in stored]
-            reused.update(number for number in wanted if number in stored)
-            found.update((number, stored.pop(number)) for number in wanted if number in stored)
-            deaths.update(run_tasks(worker, lacking, study["budget"]["hard_seconds"], keep))
-            while found:  # all at once, while what it takes is at hand: half the work
-                number, content = found.popitem()
-                records[number] = decode(content)
-
-        look()
-        obtain(number for number, task in enumerate(tasks) if task.kind == "fit")
-        searched = {task.identity: n for n, task in enumerate(tasks) if task.kind == "reference"}
-        with awaited(search_lock, f"{name}: its search") if search_lock else nullcontext():
-            if search_lock:
-                look()  # another block may have searched meanwhile
-            obtain(searched.values())
-            certified = worth_certifying(tasks, records)
-            obtain(number for number in certified if tasks[number].row["of"] in searched)
-            writer.sync()  # before another node looks
-        obtain(number for number in certified if tasks[number].row["of"] not in searched)
-    return records, deaths, reused, damages
 
 
 def _mark_loss(path: Path) -> None:
@@ -244,7 +162,7 @@ def _report(
         counts[f"{prefix}reused"] = sum(reused)
         counts[f"{prefix}computed"] = len(reused) - sum(reused)
     counts["provisional"] = provisional
-    _say(
+    say(
         f"{name}: {counts['fits']} fits, {counts['reused']} reused, {counts['computed']} computed; "
         f"{counts['reference_starts']} reference starts, {counts['reference_starts_reused']} "
         f"reused, {counts['reference_starts_computed']} computed; {counts['certificates']} "
@@ -268,7 +186,3 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

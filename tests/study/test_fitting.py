@@ -332,6 +332,9 @@ def test_cells_that_nobody_knows_are_not_scored() -> None:
     assert (cells.rows.tolist(), cells.columns.tolist()) == ([1], [0])
     error = imputation_error(np.zeros((3, 2)), cells)
     assert error == pytest.approx(2.0 / np.std([1.0, 2.0, 4.0]))
+    values = np.array([[1.0, np.nan], [2.0, 3.0]])
+    hidden = np.array([[False, True], [False, False]])
+    assert math.isnan(imputation_error(np.zeros((2, 2)), HiddenCells.of(values, hidden)))
 
 
 def test_cells_of_constant_columns_have_no_error() -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from emlib.study.files import read_table
 from emlib.study.journal import decode
 from emlib.study.locks import FileLock
 from emlib.study.paths import StudyPaths
-from emlib.study.protocol import Frame
+from emlib.study.protocol import FINAL, PAUSE, Closed, Frame, Reader, send
 from emlib.study.store import Store
 from emlib.study.supervisor import run_block
 from emlib.study.workerprocess import THREAD_VARIABLES, Worker, run_tasks
@@ -338,3 +339,35 @@ def test_a_record_survives_the_way_through_the_pipe_unchanged(tmp_path: Path) ->
     outcome = Outcome(tmp_path, ["fine"])
     record = decode(outcome.kept[0].content)
     assert record["fit"] == {"status": "converged", "loglik": 0.0}
+
+
+def test_a_pipe_of_quick_frames_is_read_in_few_looks_and_none_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[float] = []
+
+    def read(file: int, most: int) -> bytes:
+        looks.append(time.monotonic())
+        return os_read(file, most)
+
+    os_read = os.read
+    monkeypatch.setattr("emlib.study.protocol.os.read", read)
+    inward, outward = os.pipe()
+
+    def write() -> None:
+        for number in range(100):
+            send(outward, FINAL, number, b"record")
+            time.sleep(0.001)
+        os.close(outward)
+
+    began = time.monotonic()
+    writer = threading.Thread(target=write)
+    writer.start()
+    reader = Reader(inward)
+    frames = [reader.receive(20.0) for _ in range(100)]
+    with pytest.raises(Closed):
+        reader.receive(20.0)
+    writer.join()
+    os.close(inward)
+    assert [frame.task for frame in frames] == list(range(100))
+    assert len(looks) <= (looks[-1] - began) / PAUSE + 2

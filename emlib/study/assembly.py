@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from emlib.study.identity import replay_line
+from emlib.study.identity import digest, replay_line
 from emlib.study.measures import MEASURES
 
 NAN = math.nan
@@ -17,11 +16,10 @@ CURVE_OF = ("cell_id", "init", "algorithm", "replicate", "start")
 CURVE_POINTS = ("iteration", "e_steps", "objective", "loglik")
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """One thing for the worker to compute: a fit, a start of a reference search, a certificate.
 
-    Parameters
+    Attributes
     ----------
     kind : {"fit", "reference", "certificate"}
     identity : str
@@ -31,13 +29,29 @@ class Task:
     row : dict
         Columns known before it runs. A reference start has `search` (the search's identity),
         `replicates` (those that share its data), `source` (its init) and the ids. A certificate
-        has `of`, the identity of the fit or start that it is of; only some are computed.
+        has `of`, the identity of the fit or start that it is of.
     """
 
     kind: str
     identity: str
     data_id: str
-    row: Row = field(default_factory=dict)
+    row: Row
+
+
+def certificate_of(climb: Task, key: str) -> Task:
+    """The certificate of where a fit or a reference start ended.
+
+    Parameters
+    ----------
+    climb : Task
+    key : str
+        Digest of all that decides it beside its climb.
+    """
+    row = climb.row
+    replicate = row["replicates"][0] if "replicates" in row else row["replicate"]
+    axes = {name: row[name] for name in ("dataset", "missingness", "model")}
+    row = {"of": climb.identity, **axes, "replicate": replicate}
+    return Task("certificate", digest([key, climb.identity]), climb.data_id, row)
 
 
 class Death(NamedTuple):
@@ -85,7 +99,7 @@ CERTIFICATE: Row = {
 
 
 def block_tables(
-    tasks: list[Task],
+    tasks: Mapping[int, Task],
     records: Mapping[int, Row],
     deaths: Mapping[int, Death],
     keep_params: str,
@@ -94,8 +108,8 @@ def block_tables(
 
     Parameters
     ----------
-    tasks : list of Task
-        In plan order.
+    tasks : mapping of int to Task
+        By number, in plan order.
     records : mapping of int to dict
         What the tasks came to, by task number.
     deaths : mapping of int to Death
@@ -112,7 +126,7 @@ def block_tables(
         How many tasks ended in a way that is tried again.
     """
     ended: dict[str, list[tuple[Task, Row]]] = {"fit": [], "reference": [], "certificate": []}
-    for number, task in enumerate(tasks):
+    for number, task in tasks.items():
         if number in records:
             ended[task.kind].append((task, records[number]))
         elif number in deaths:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
-from emlib.study.assembly import Death, Row, Task
+from emlib.study.assembly import Death, Row, Task, certificate_of
 from emlib.study.grid import one_data_set
 from emlib.study.journal import decode
 from emlib.study.locks import awaited
@@ -31,13 +32,16 @@ class BlockResults:
         The block's, for what is said of it.
     worker : Worker
         Started.
-    tasks : list of Task
-        Its plan.
+    plan : dict
+        Of the worker: the tasks that climb, and what decides their certificates, the tasks that
+        follow them in the same order.
     limit : float or None
         Seconds that a task may take.
 
     Attributes
     ----------
+    tasks : dict of int to Task
+        By number: all that climb, and the certificates that are wanted.
     records : dict of int to dict
         By task number.
     deaths : dict of int to Death
@@ -54,18 +58,21 @@ class BlockResults:
         writer: Writer,
         name: str,
         worker: Worker,
-        tasks: list[Task],
+        plan: dict[str, Any],
         limit: float | None,
     ) -> None:
+        self._climbs = [Task(*fields) for fields in plan["climbs"]]
+        self._key = plan["certificates"]
+        self.tasks = dict(enumerate(self._climbs))
         self.records: dict[int, Row] = {}
         self.deaths: dict[int, Death] = {}
         self.reused: set[int] = set()
         self.damages: list[str] = []
         self._store, self._writer, self._name = store, writer, name
-        self._worker, self._tasks, self._limit = worker, tasks, limit
+        self._worker, self._limit = worker, limit
         self._stored: dict[int, bytes] = {}
         self._of_data: dict[str, list[int]] = {}
-        for number, task in enumerate(tasks):
+        for number, task in self.tasks.items():
             self._of_data.setdefault(task.data_id, []).append(number)
 
     def look(self) -> None:
@@ -77,19 +84,23 @@ class BlockResults:
                     self.damages.append(damage)
                     say(f"{self._name}: {damage}")
             for number in numbers if held else ():
-                identity = self._tasks[number].identity
-                if number not in self.records and identity in held:
-                    self._stored[number] = held[identity].content
+                for one, task in (number, self._climbs[number]), self._certificate(number):
+                    if one not in self.records and task.identity in held:
+                        self._stored[one] = held[task.identity].content
+
+    def _certificate(self, climb: int) -> tuple[int, Task]:
+        return len(self._climbs) + climb, certificate_of(self._climbs[climb], self._key)
 
     def obtain(self, wanted: Iterable[int]) -> None:
         """Have these tasks' records: take those in the store, and compute and store the others."""
         contents: dict[int, bytes] = {}
 
-        def keep(frame: Frame) -> None:
-            if frame.kind == FINAL:
-                task = self._tasks[frame.task]
-                self._writer.append(task.data_id, task.identity, frame.content)
-            contents[frame.task] = frame.content
+        def keep(frames: list[Frame]) -> None:
+            final = [frame for frame in frames if frame.kind == FINAL]
+            for data_id, several in groupby(final, lambda frame: self.tasks[frame.task].data_id):
+                pairs = [(self.tasks[frame.task].identity, frame.content) for frame in several]
+                self._writer.append(data_id, *pairs)
+            contents.update((frame.task, frame.content) for frame in frames)
 
         lacking = []
         for number in wanted:
@@ -107,14 +118,14 @@ class BlockResults:
         """Obtain the reference starts, and their certificates that are worth it; the others' are
         returned.
         """
-        tasks = self._tasks
-        starts = [number for number, task in enumerate(tasks) if task.kind == "reference"]
-        self.obtain(starts)
-        searched = {tasks[number].identity for number in starts}
+        climbs = self._climbs
+        self.obtain(number for number, task in enumerate(climbs) if task.kind == "reference")
         of_starts: list[int] = []
         of_fits: list[int] = []
-        for number in worth_certifying(tasks, self.records):
-            (of_starts if tasks[number].row["of"] in searched else of_fits).append(number)
+        for climb in worth_certifying(climbs, self.records):
+            number, task = self._certificate(climb)
+            self.tasks[number] = task
+            (of_starts if climbs[climb].kind == "reference" else of_fits).append(number)
         self.obtain(of_starts)
         return of_fits
 
@@ -125,7 +136,7 @@ def block_results(
     ids: tuple[str, str, str, int],
     name: str,
     worker: Worker,
-    tasks: list[Task],
+    plan: dict[str, Any],
 ) -> BlockResults:
     """Results of all of a block's tasks that are wanted: what fits and reference starts came to
     decides which certificates are.
@@ -138,9 +149,9 @@ def block_results(
     store = Store(paths.store)
     with Writer(store) as writer:
         limit = study["budget"]["hard_seconds"]
-        results = BlockResults(store, writer, name, worker, tasks, limit)
+        results = BlockResults(store, writer, name, worker, plan, limit)
         results.look()
-        results.obtain(number for number, task in enumerate(tasks) if task.kind == "fit")
+        results.obtain(number for number, task in results.tasks.items() if task.kind == "fit")
         if one_data_set(study["datasets"][dataset], mechanism):
             lock = paths.search_lock(dataset, missingness, model)
             with awaited(lock, f"{name}: its search"):

@@ -7,10 +7,9 @@ depend on the order of the grid, on cores, or on what else the study holds.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,11 +17,14 @@ if TYPE_CHECKING:
 DIGEST_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Canonical:
-    """A value in the form that digests are made of, for what is digested again and again."""
+class Canonical(NamedTuple):
+    """The text of a value that its digest is made of, for what is digested again and again."""
 
-    form: Any
+    text: str
+
+    @classmethod
+    def of(cls, obj: object) -> Canonical:
+        return cls(_text(obj))
 
 
 def digest(obj: object) -> str:
@@ -44,47 +46,48 @@ def digest(obj: object) -> str:
     TypeError
         If a value has no canonical form.
     """
-    text = _CANONICAL.encode(_typed(obj))
-    return hashlib.blake2b(text.encode("ascii"), digest_size=DIGEST_BYTES).hexdigest()
+    return hashlib.blake2b(_text(obj).encode("ascii"), digest_size=DIGEST_BYTES).hexdigest()
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-
-def _typed(obj: Any) -> Any:
-    if obj is None or isinstance(obj, (str, int)):  # bool is one
-        return obj
-    if type(obj) is dict and all(type(key) is str for key in obj):  # most of what is digested
-        return ["d", {key: _typed(value) for key, value in obj.items()}]
+def _text(obj: Any) -> str:
+    """A value as JSON, with a letter for its type where JSON knows none, and keys in order."""
+    if isinstance(obj, Canonical):
+        return obj.text
+    if isinstance(obj, str):
+        return _quoted(obj)
+    if obj is None or isinstance(obj, bool):
+        return {None: "null", True: "true", False: "false"}[obj]
+    if isinstance(obj, int):
+        return int.__repr__(obj)
     if isinstance(obj, float):
-        return ["f", float(obj).hex()]
+        return f'["f","{float(obj).hex()}"]'
     if isinstance(obj, bytes):
-        return ["b", hashlib.blake2b(obj, digest_size=DIGEST_BYTES).hexdigest()]
+        return f'["b","{hashlib.blake2b(obj, digest_size=DIGEST_BYTES).hexdigest()}"]'
     if isinstance(obj, list | tuple):
-        return ["l", [_typed(item) for item in obj]]
+        return f'["l",[{",".join(map(_text, obj))}]]'
     if isinstance(obj, Mapping):
         if not all(isinstance(key, str) for key in obj):
             raise TypeError("only mappings with text keys have a digest")
-        return ["d", {key: _typed(value) for key, value in obj.items()}]
-    if isinstance(obj, Canonical):
-        return obj.form
+        items = (f"{_quoted(key)}:{_text(obj[key])}" for key in sorted(obj))
+        return f'["d",{{{",".join(items)}}}]'
     if hasattr(obj, "__array__"):
-        return _typed_array(obj)
+        return _array_text(obj)
     raise TypeError(f"a {type(obj).__name__} has no digest")
 
 
-def _typed_array(obj: Any) -> Any:
+def _array_text(obj: Any) -> str:
     import numpy as np
 
     array = np.asarray(obj)
     if array.ndim == 0:
-        return _typed(array.item())
+        return _text(array.item())
     if array.dtype.kind == "f":
         array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
     elif array.dtype.kind not in "biuU":
         raise TypeError(f"an array of {array.dtype} has no digest")
     array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")))
-    return ["a", array.dtype.str, list(array.shape), _typed(array.tobytes())]
+    shape = ",".join(map(str, array.shape))
+    return f'["a",{_quoted(array.dtype.str)},[{shape}],{_text(array.tobytes())}]'
 
 
 # --- randomness is a path -------------------------------------------------------------------------
@@ -178,7 +181,7 @@ def fit_settings(
         "budget": {key: budget[key] for key in sorted(budget) if key != "hard_seconds"},
         "numerics": numerics,
     }
-    return {name: Canonical(_typed(value)) for name, value in settings.items()}
+    return {name: Canonical.of(value) for name, value in settings.items()}
 
 
 def fit_id(data_id: str, settings: Mapping[str, Canonical], seed_path: tuple[object, ...]) -> str:

@@ -1,27 +1,29 @@
 """Journals of finished fits: records with a checksum each, read whatever happened to the file.
 
 A record: mark, length, checksum of the content, checksum of these twelve bytes; then the content,
-which is the identity and a zlib-compressed JSON object. Floats survive bit for bit.
+which is the identity, a zlib-compressed JSON object, and the floats of its arrays, which it names
+by their number. Floats survive bit for bit.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import struct
+import sys
 import zlib
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emlib.errors import StoreError
 
-OPENING = b"emlib journal 1\n"
+OPENING = b"emlib journal 2\n"
 MARK = b"\xabfit"
 HEADER = struct.Struct("<4sIII")
 LARGEST = 1 << 30  # bytes of a record's JSON
+FLOATS = "f8"  # the one key of what stands for an array, with the number of its floats
 MEASURED = "timings"  # the part of a record that two computations of it may disagree on
 
 # --- records <-> bytes ----------------------------------------------------------------------------
@@ -29,7 +31,16 @@ MEASURED = "timings"  # the part of a record that two computations of it may dis
 
 def encode(record: Mapping[str, Any]) -> bytes:
     """Record -> bytes. ``array('d')`` values, at any depth, are kept as raw 64-bit floats."""
-    return zlib.compress(_ENCODER.encode(record).encode("utf-8"), 1)
+    floats: list[bytes] = []
+
+    def keep(value: Any) -> dict[str, int]:
+        if not isinstance(value, array) or value.typecode != "d":
+            raise TypeError(f"a {type(value).__name__} cannot be stored")
+        floats.append(_little_endian(value).tobytes())
+        return {FLOATS: len(value)}
+
+    text = json.JSONEncoder(separators=(",", ":"), default=keep).encode(record)
+    return b"".join([zlib.compress(text.encode("utf-8"), 1), *floats])
 
 
 def decode(content: bytes) -> dict[str, Any]:
@@ -40,58 +51,48 @@ def decode(content: bytes) -> dict[str, Any]:
     StoreError
         For bytes that are no record: their checksums were right, so another program wrote them.
     """
-    return _decoded(content, _DECODER.decode)
-
-
-def decode_plain(content: bytes) -> dict[str, Any]:
-    """``decode``, but for arrays, which stay packed: half the work."""
-    return _decoded(content, json.loads)
-
-
-def _decoded(content: bytes, parse: Callable[[str], Any]) -> dict[str, Any]:
     unpacker = zlib.decompressobj()
     try:
-        text = unpacker.decompress(content, LARGEST).decode("utf-8")
-        record = parse(text) if unpacker.eof else None
+        text = unpacker.decompress(content, LARGEST)
+        if not unpacker.eof:
+            raise ValueError(f"cut short, or above {LARGEST} bytes")
+        floats = array("d", unpacker.unused_data)
+        taken = 0
+
+        def take(value: dict[str, Any]) -> Any:
+            nonlocal taken
+            if value.keys() != {FLOATS}:
+                return value
+            numbers = floats[taken : taken + value[FLOATS]]
+            if len(numbers) != value[FLOATS]:
+                raise ValueError(f"{len(floats)} floats, and more are named")
+            taken += len(numbers)
+            return _little_endian(numbers)
+
+        record = json.loads(text, object_hook=take)
+        if taken != len(floats):
+            raise ValueError(f"{len(floats)} floats, and {taken} are named")
+        if not isinstance(record, dict):
+            raise ValueError("not a JSON object")
     except (zlib.error, ValueError, TypeError, RecursionError) as error:
         raise StoreError(f"a stored record cannot be read ({error})") from None
-    if not isinstance(record, dict):
-        what = "not a JSON object" if unpacker.eof else f"cut short, or above {LARGEST} bytes"
-        raise StoreError(f"a stored record cannot be read ({what})")
     return record
 
 
-def _pack_array(value: Any) -> dict[str, str]:
-    if isinstance(value, array) and value.typecode == "d":
-        if struct.pack("=d", 1.0) != struct.pack("<d", 1.0):
-            value = array("d", value)
-            value.byteswap()
-        return {"f8": base64.b64encode(value.tobytes()).decode("ascii")}
-    raise TypeError(f"a {type(value).__name__} cannot be stored")
-
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_pack_array)
-
-
-def _unpack_array(value: dict[str, Any]) -> Any:
-    if value.keys() != {"f8"}:
-        return value
-    numbers = array("d", base64.b64decode(value["f8"]))
-    if struct.pack("=d", 1.0) != struct.pack("<d", 1.0):
-        numbers.byteswap()
-    return numbers
-
-
-_DECODER = json.JSONDecoder(object_hook=_unpack_array)
+def _little_endian(values: array[float]) -> array[float]:
+    if sys.byteorder == "big":
+        values = array("d", values)
+        values.byteswap()
+    return values
 
 
 def same_numbers(a: bytes, b: bytes) -> bool:
     """Whether two encoded records agree in everything but what was measured with a clock."""
     texts = []
     for content in (a, b):
-        record = decode_plain(content)
+        record = decode(content)
         record.pop(MEASURED, None)
-        texts.append(json.dumps(record, sort_keys=True))
+        texts.append(json.dumps(record, sort_keys=True, default=lambda x: x.tobytes().hex()))
     return texts[0] == texts[1]
 
 

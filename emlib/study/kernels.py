@@ -45,7 +45,7 @@ def compile_kernels(study_dir: Path, family: str, marker: Path) -> None:
         plan = worker.start()
         for own, limit in limits.items():
             wanted = [number for number, task in enumerate(plan) if task["own"] is own]
-            deaths = run_tasks(worker, wanted, limit, lambda frame: None)
+            deaths = run_tasks(worker, wanted, limit, lambda frames: None)
             for number, death in deaths.items():
                 print(f"{plan[number]['name']}: not compiled: {death.message}", file=sys.stderr)
     finally:
@@ -58,7 +58,7 @@ def open_kernels(opening: dict[str, Any]) -> Opened:
     study, family = opening["study"], opening["family"]
     load_plugins(study.get("plugins", ()))
     found = list(_tasks(study, family))
-    return Opened([plan for plan, _ in found], [run for _, run in found], lambda: None)
+    return Opened([plan for plan, _ in found], lambda number: found[number][1](), lambda: None)
 
 
 def _tasks(study: Mapping[str, Any], family: str) -> Iterator[tuple[dict[str, Any], Any]]:

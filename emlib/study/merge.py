@@ -20,7 +20,7 @@ from typing import Any
 
 from emlib.errors import EmlibError, StoreError
 from emlib.study.atomic import write_text
-from emlib.study.journal import MEASURED, decode, decode_plain, same_numbers
+from emlib.study.journal import MEASURED, decode, same_numbers
 from emlib.study.store import Found, Store, Writer, writers_lock
 from emlib.study.storekeeping import alone
 
@@ -134,12 +134,12 @@ def _merge_shard(own: Store, writer: Writer, store: Store, data_id: str, merged:
     for identity, found in theirs.items():
         here = mine.get(identity)
         try:
-            record = decode_plain(found.content)
+            record = decode(found.content)
         except StoreError as error:
             merged.faults.append(f"{found.path}: {identity}: {error}")
             continue
         if here is None:
-            writer.append(data_id, identity, found.content)
+            writer.append(data_id, (identity, found.content))
             merged.added += 1
             if "fit" in record:
                 merged.processors[_processor(record)] += 1

@@ -36,8 +36,8 @@ def distinct(objectives: Sequence[float]) -> Iterator[range]:
             first = k
 
 
-def worth_certifying(tasks: Sequence[Any], records: Mapping[int, Mapping[str, Any]]) -> list[int]:
-    """Task numbers of the certificates to compute, one an optimum.
+def worth_certifying(climbs: Sequence[Any], records: Mapping[int, Mapping[str, Any]]) -> list[int]:
+    """Numbers of the climbs whose end gets a certificate, one an optimum.
 
     A certificate costs as much as several fits, so it is given to the best optimum of each data
     set (spurious ones apart), and to each that at least two of its fits ended at. The endpoint
@@ -46,21 +46,18 @@ def worth_certifying(tasks: Sequence[Any], records: Mapping[int, Mapping[str, An
 
     Parameters
     ----------
-    tasks : sequence of Task
-        Fits and reference starts, then a certificate of each in the same order.
+    climbs : sequence of Task
+        Fits and reference starts.
     records : mapping of int to dict
-        What fits and reference starts came to, by task number.
+        What they came to, by number.
     """
-    climbs = [number for number, task in enumerate(tasks) if task.kind != "certificate"]
-    certificates = dict(zip(climbs, range(len(climbs), len(tasks)), strict=False))
     endpoints: dict[str, list[Endpoint]] = {}
-    for number, task in enumerate(tasks):
-        if number in certificates and number in records:
+    for number, task in enumerate(climbs):
+        if number in records:
             end = _endpoint(number, task.identity, records[number])
             if end is not None:
                 endpoints.setdefault(task.data_id, []).append(end)
-    chosen = [end.number for ends in endpoints.values() for end in _representatives(ends)]
-    return sorted(certificates[number] for number in chosen)
+    return sorted(end.number for ends in endpoints.values() for end in _representatives(ends))
 
 
 def _representatives(ends: list[Endpoint]) -> Iterator[Endpoint]:

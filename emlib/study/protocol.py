@@ -97,6 +97,10 @@ class Reader:
             self._data += data
         return frame
 
+    def receive_all(self, seconds: float | None = None) -> list[Frame]:
+        """The next frame, waited for as by ``receive``, and all that are at hand after it."""
+        return [self.receive(seconds), *iter(self._take, None)]
+
     def _take(self) -> Frame | None:
         if len(self._data) < FRAME.size:
             return None

@@ -123,7 +123,7 @@ def rerun(prefix: str, results: Path = Path("results")) -> Replay:
 
     work = BlockWork(stored.paths.root, load_study(stored.paths.root), stored.block)
     wanted = [stored.row[name] for name in COLUMNS]
-    for job in work.jobs:
+    for job in work.climbs:
         if job.task.kind == "fit" and [job.task.row[name] for name in COLUMNS] == wanted:
             record = job.run()
             row, curve = fit_row(job.task, record), list(fit_curve(job.task, record))

@@ -11,6 +11,7 @@ import secrets
 import socket
 import time
 from contextlib import suppress
+from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,16 +123,17 @@ class Writer:
         if lock:
             self._lock.acquire(wait=None)
 
-    def append(self, data_id: str, identity: str, content: bytes) -> None:
-        """Append one encoded record.
+    def append(self, data_id: str, *records: tuple[str, bytes]) -> None:
+        """Append encoded records of one data set, each with its identity.
 
         Raises
         ------
         StoreError
             If the file cannot be written.
         """
+        content = b"".join(starmap(record_bytes, records))
         try:
-            _write_all(self._open(data_id), record_bytes(identity, content))
+            _write_all(self._open(data_id), content)
             self._dirty.add(data_id)
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 self.sync()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from emlib.errors import EmlibError, StoreError
 from emlib.study.grid import planned_blocks
-from emlib.study.journal import Damage, decode, decode_plain
+from emlib.study.journal import Damage, decode
 from emlib.study.locks import LockHeld
 from emlib.study.paths import StudyPaths
 from emlib.study.store import Found, Store, Writer, writers_lock
@@ -55,7 +55,7 @@ def verify(root: Path) -> StoreCheck:
         faults += [str(damage) for damage in damages]
         for identity, item in found.items():
             try:
-                decode_plain(item.content)
+                decode(item.content)
             except StoreError as error:
                 faults.append(f"{item.path}: {identity}: {error}")
     return StoreCheck(len(shards), journals, records, size, faults)
@@ -157,7 +157,7 @@ def _replace(store: Store, data_id: str, old: list[Path], kept: dict[str, Found]
     """Write the new journal, on the disk, before the old ones go."""
     with Writer(store, lock=False) as writer:
         for identity in sorted(kept):
-            writer.append(data_id, identity, kept[identity].content)
+            writer.append(data_id, (identity, kept[identity].content))
     for path in old:
         path.unlink()
 

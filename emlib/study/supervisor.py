@@ -17,7 +17,7 @@ from pathlib import Path
 
 from emlib.errors import EmlibError
 from emlib.study import garbage
-from emlib.study.assembly import Rows, Task, block_tables
+from emlib.study.assembly import Rows, block_tables
 from emlib.study.atomic import read_json, write_json
 from emlib.study.blockresults import block_results, say
 from emlib.study.grid import Block, load_study, planned_blocks
@@ -100,13 +100,13 @@ def _run_locked(
     worker = Worker(opening, command)
     with _ended_by_sigterm():
         try:
-            tasks = [Task(**record) for record in worker.start()]
-            results = block_results(paths, study, ids, name, worker, tasks)
+            plan = worker.start()
+            results = block_results(paths, study, ids, name, worker, plan)
         finally:
             worker.stop()
-    records, deaths = results.records, results.deaths
+    tasks, records, deaths = results.tasks, results.records, results.deaths
     tables, provisional = block_tables(tasks, records, deaths, study["keep_params"])
-    ran = [(task.kind, number in results.reused) for number, task in enumerate(tasks)
+    ran = [(task.kind, number in results.reused) for number, task in tasks.items()
            if number in records or number in deaths]  # fmt: skip
     if provisional:
         _mark_loss(paths.lost(*ids))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +17,7 @@ from emlib.errors import EmlibError, InvalidData
 from emlib.inits import INITS
 from emlib.models import FAMILIES
 from emlib.study import identity, reference
-from emlib.study.assembly import Task
+from emlib.study.assembly import Task, certificate_of
 from emlib.study.case import Case
 from emlib.study.certificates import run_certificate
 from emlib.study.datafiles import extras_of, truth_of
@@ -38,9 +37,8 @@ Study = Mapping[str, Any]
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Job:
-    """A task, how to run it, and how to climb to its polished end once more."""
+class Job(NamedTuple):
+    """A fit or a reference start, how to run it, and how to climb to its polished end once more."""
 
     task: Task
     run: Callable[[], Record]
@@ -75,6 +73,13 @@ class BlockWork:
     EmlibError
         If the block's data or masks are not there, or do not fit together, or the model's cluster
         does not answer.
+
+    Attributes
+    ----------
+    climbs : list of Job
+        The first tasks. As many follow: their certificates.
+    certificates : str
+        Digest of all that decides a certificate beside its climb.
     """
 
     def __init__(self, study_dir: Path, study: Study, block: Block, threads: int = 1) -> None:
@@ -88,8 +93,17 @@ class BlockWork:
         self._parameters = {r: _parameters(case) for r, case in self._cases.items()}
         self._cells: dict[str, _Shared] = {}
         self._numerics: dict[str, str] = {}
-        climbs = [*map(self._fit, block_fits(study, block)), *self._searches()]
-        self.jobs: list[Job] = [*climbs, *map(self._certificate, climbs)]
+        self.climbs = [*map(self._fit, block_fits(study, block)), *self._searches()]
+        self._most = float(study["reference"]["e_steps"])
+        self.certificates = identity.digest(["certificate", self._most, certificate_fingerprint()])
+
+    def run(self, number: int) -> Record:
+        """Compute one task: a climb, or the certificate of one."""
+        if number < len(self.climbs):
+            return self.climbs[number].run()
+        climb = self.climbs[number - len(self.climbs)]
+        replicate = certificate_of(climb.task, self.certificates).row["replicate"]
+        return run_certificate(self._cases[replicate], climb.polished, self._most)
 
     def warm(self) -> None:
         """Run something small once, so that loading compiled code is not measured in a fit.
@@ -158,18 +172,6 @@ class BlockWork:
                 ),
             )
         return self._cells[entry.cell_id]
-
-    def _certificate(self, job: Job) -> Job:
-        """The certificate of where a fit or a reference start ended."""
-        row, block, most = job.task.row, self._block, float(self._study["reference"]["e_steps"])
-        replicate = row["replicates"][0] if "replicates" in row else row["replicate"]
-        axes = {name: getattr(block, name) for name in ("dataset", "missingness", "model")}
-        of = job.task.identity
-        name = identity.digest(["certificate", of, most, certificate_fingerprint()])
-        row = {"of": of, **axes, "replicate": replicate}
-        task = Task("certificate", name, job.task.data_id, row)
-        case = self._cases[replicate]
-        return Job(task, lambda: run_certificate(case, job.polished, most), job.polished)
 
     def _searches(self) -> list[Job]:
         """Reference searches, one a data set: replicates that share their data share it."""

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,10 +25,10 @@ PR_SET_PDEATHSIG = 1
 
 
 class Opened(NamedTuple):
-    """A block ready to run: a record a task for the supervisor, and how to run each."""
+    """A block ready to run: what the supervisor is told of its tasks, and how to run each."""
 
-    plan: list[dict[str, Any]]
-    run: Sequence[Callable[[], dict[str, Any]]]
+    plan: object
+    run: Callable[[int], dict[str, Any]]
     warm: Callable[[], object]
 
 
@@ -66,7 +66,7 @@ def serve(open_block: Callable[[dict[str, Any]], Opened]) -> None:
                 send(outward, PLAN, content=opened.plan)
             elif frame.kind == RUN and opened is not None:
                 for task in frame.json():
-                    record = opened.run[task]()
+                    record = opened.run(task)
                     kind = PROVISIONAL if record["provisional"] else FINAL
                     send(outward, kind, task, encode(record))
 
@@ -129,17 +129,14 @@ def open_block(opening: dict[str, Any]) -> Opened:
     work = BlockWork(Path(opening["study_dir"]), study, block, opening["threads"])
     processor = processor_name()
 
-    def timed(run: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-        def measured() -> dict[str, Any]:
-            record = run()
-            if "timings" in record:
-                record["timings"]["processor"] = processor
-            return record
+    def run(number: int) -> dict[str, Any]:
+        record = work.run(number)
+        if "timings" in record:
+            record["timings"]["processor"] = processor
+        return record
 
-        return measured
-
-    plan = [vars(job.task) for job in work.jobs]
-    return Opened(plan, [timed(job.run) for job in work.jobs], work.warm)
+    plan = {"climbs": [job.task for job in work.climbs], "certificates": work.certificates}
+    return Opened(plan, run, work.warm)
 
 
 def processor_name() -> str:

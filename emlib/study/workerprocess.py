@@ -52,10 +52,10 @@ class Worker:
         self._opening = opening
         self._command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
-        self._plan: list[dict[str, Any]] | None = None
+        self._plan: Any = None
 
-    def start(self) -> list[dict[str, Any]]:
-        """Start the process and return its plan, one record a task.
+    def start(self) -> Any:
+        """Start the process and return its plan of what it can compute.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Worker:
         self._in = process.stdin.fileno()
         self._reader = Reader(process.stdout.fileno())
 
-    def _checked(self, frame: Frame) -> list[dict[str, Any]]:
+    def _checked(self, frame: Frame) -> Any:
         if frame.kind == REFUSED:
             self.stop()
             raise EmlibError(str(frame.json()))
@@ -116,8 +116,8 @@ class Worker:
         """Whether it was started, and neither stopped nor ended since."""
         return self._process is not None and self._process.poll() is None
 
-    def receive(self, seconds: float | None) -> Frame:
-        return self._reader.receive(seconds)
+    def receive_all(self, seconds: float | None) -> list[Frame]:
+        return self._reader.receive_all(seconds)
 
     def stop(self) -> str:
         """Kill the process, and say how it ended if it had already."""
@@ -152,7 +152,7 @@ def run_tasks(
     worker: Worker,
     wanted: Sequence[int],
     limit: float | None,
-    keep: Callable[[Frame], None],
+    keep: Callable[[list[Frame]], None],
 ) -> dict[int, Death]:
     """Have a started worker do tasks in order, whatever they do to it.
 
@@ -165,7 +165,7 @@ def run_tasks(
     limit : float or None
         Seconds after which a task's worker is killed.
     keep : callable
-        Given the frame of each task that ends.
+        Given the frames of tasks that have ended, each once.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def run_tasks(
         worker.run(waiting)
     while waiting:
         try:
-            frame = worker.receive(limit)
+            frames = worker.receive_all(limit)
         except Overdue:
             worker.stop()
             deaths[waiting.popleft()] = Death("timeout", f"killed after {limit:g} s")
@@ -193,9 +193,10 @@ def run_tasks(
                 deaths[waiting.popleft()] = Death("lost", f"its worker died twice: it {ending}")
             died_once.add(task)
         else:
-            if frame.task != waiting.popleft():
-                raise EmlibError(f"the worker answered for task {frame.task} out of order")
-            keep(frame)
+            for frame in frames:
+                if not waiting or frame.task != waiting.popleft():
+                    raise EmlibError(f"the worker answered for task {frame.task} out of order")
+            keep(frames)
             continue
         if waiting:
             worker.start()

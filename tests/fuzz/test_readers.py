@@ -185,7 +185,7 @@ def test_what_is_no_path_is_invalid_data(path):
 # --- journals ---
 
 JSONS = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["f8", "fit", "timings", "x"]), inner, max_size=3)
@@ -195,7 +195,11 @@ JSONS = st.recursive(
 CONTENTS = (
     st.binary(max_size=30)
     | st.binary(max_size=30).map(zlib.compress)
-    | JSONS.map(lambda value: zlib.compress(json.dumps(value).encode()))
+    | st.builds(
+        lambda value, floats: zlib.compress(json.dumps(value).encode()) + floats,
+        JSONS,
+        st.binary(max_size=24),
+    )
     | st.just(zlib.compress(b"[" * 100_000))
     | st.just(encode({"fit": 1.0})[:-3])
 )

@@ -9,11 +9,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from emlib.errors import EmlibError
+from emlib.study.assembly import Task
 from emlib.study.worker import Opened, serve
 
 ROW = {
@@ -42,14 +42,10 @@ def open_block(opening: dict[str, Any]) -> Opened:
     if study.get("never_starts"):
         print("no such library", file=sys.stderr)
         sys.exit(7)
-    plan = [
-        {"kind": "fit", "identity": f"fit{i}", "data_id": "ab" * 16, "row": {**ROW, "start": i}}
-        for i in range(len(study["tasks"]))
-    ]
-    run: list[Callable[[], dict[str, Any]]] = [
-        partial(act, word, i, log) for i, word in enumerate(study["tasks"])
-    ]
-    return Opened(plan, run, lambda: None)
+    words = study["tasks"]
+    climbs = [Task("fit", f"fit{i}", "ab" * 16, {**ROW, "start": i}) for i in range(len(words))]
+    plan = {"climbs": climbs, "certificates": ""}
+    return Opened(plan, lambda number: act(words[number], number, log), lambda: None)
 
 
 def act(word: str, number: int, log: Path) -> dict[str, Any]:

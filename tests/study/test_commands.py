@@ -129,7 +129,7 @@ def test_status_groups_why_fits_did_not_converge_and_says_the_size_of_the_store(
     total = study_state(paths.root).total
     assert [one.cells.total() for one in found] == [total[one.status] for one in found]
     with Writer(Store(paths.store)) as writer:
-        writer.append("ab" * 16, "a", bytes(3_000_000))
+        writer.append("ab" * 16, ("a", bytes(3_000_000)))
     result = run("status", "small")
     assert result.exit_code == 0, result.output
     cell = "drawn/mcar-0.2/two/kmeans/em"

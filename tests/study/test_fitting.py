@@ -299,15 +299,16 @@ def test_adjusted_rand_is_scikit_learn_s(pairs: list[tuple[int, int]]) -> None:
     assert adjusted_rand(a, b) == pytest.approx(adjusted_rand_score(a, b), abs=1e-12)
 
 
-def test_parameter_error_is_the_least_over_all_matchings_of_labels() -> None:
+@pytest.mark.parametrize("k", [1, 4, 6])
+def test_parameter_error_is_the_least_over_all_matchings_of_labels(k: int) -> None:
     rng = np.random.default_rng(3)
     for _ in range(20):
-        fitted, true = rng.standard_normal((2, 4, 3))
-        covariances = np.array([np.diag(rng.random(3) + 0.1) for _ in range(4)])
+        fitted, true = rng.standard_normal((2, k, 3))
+        covariances = np.array([np.diag(rng.random(3) + 0.1) for _ in range(k)])
         scale = np.trace(covariances, axis1=1, axis2=2) / 3
         least = min(
             np.sqrt((((fitted[list(order)] - true) ** 2).sum(axis=1) / scale).mean())
-            for order in itertools.permutations(range(4))
+            for order in itertools.permutations(range(k))
         )
         assert matched_distance(fitted, true, covariances) == pytest.approx(least, rel=1e-12)
 

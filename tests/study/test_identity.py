@@ -94,5 +94,5 @@ def test_a_fits_identity_does_not_see_the_hard_limit():
 
 def test_settings_brought_to_their_form_once_give_the_same_digest():
     value = {"b": [1.5, float("nan"), None], "a": {"c": np.arange(3.0)}}
-    canonical = {key: identity.Canonical(identity._typed(part)) for key, part in value.items()}
+    canonical = {key: identity.Canonical.of(part) for key, part in value.items()}
     assert identity.digest(canonical) == identity.digest(value)

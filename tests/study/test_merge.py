@@ -35,7 +35,7 @@ def fit(loglik: float = 1.0, seconds: float = 0.5, processor: str = "one") -> by
 def put(results: Path, data_id: str = DATA, **records: bytes) -> None:
     with Writer(Store(results / "store")) as writer:
         for identity, content in records.items():
-            writer.append(data_id, identity, content)
+            writer.append(data_id, (identity, content))
 
 
 def contents(results: Path, data_id: str = DATA) -> dict[str, bytes]:

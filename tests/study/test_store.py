@@ -27,7 +27,7 @@ def record(value: float = 1.0, seconds: float = 0.5) -> dict:
 def write(root: Path, *contents: tuple[str, bytes], data_id: str = DATA) -> Path:
     with Writer(Store(root)) as writer:
         for identity, content in contents:
-            writer.append(data_id, identity, content)
+            writer.append(data_id, (identity, content))
     return Store(root).journals(data_id)[-1]
 
 
@@ -35,10 +35,14 @@ def journal_of(root: Path, count: int) -> Path:
     return write(root, *((f"number{i}", encode(record(float(i)))) for i in range(count)))
 
 
-@given(st.lists(st.floats(width=64)), st.floats(allow_nan=False))
-def test_floats_come_back_bit_for_bit(numbers: list[float], scalar: float) -> None:
-    back = decode(encode({"curve": array("d", numbers), "x": scalar}))
+@given(st.lists(st.floats(width=64)), st.lists(st.floats()), st.floats(allow_nan=False))
+def test_floats_come_back_bit_for_bit(
+    numbers: list[float], others: list[float], scalar: float
+) -> None:
+    record = {"curve": array("d", numbers), "x": scalar, "deep": [{"er": array("d", others)}]}
+    back = decode(encode(record))
     assert back["curve"].tobytes() == array("d", numbers).tobytes()
+    assert back["deep"][0]["er"].tobytes() == array("d", others).tobytes()
     assert back["x"].hex() == scalar.hex()
 
 
@@ -72,8 +76,8 @@ def test_a_job_opens_only_the_shards_of_its_own_data(tmp_path: Path) -> None:
 
 def test_each_writer_has_a_file_of_its_own(tmp_path: Path) -> None:
     with Writer(Store(tmp_path)) as one, Writer(Store(tmp_path)) as two:
-        one.append(DATA, "a", encode(record(1.0)))
-        two.append(DATA, "b", encode(record(2.0)))
+        one.append(DATA, ("a", encode(record(1.0))))
+        two.append(DATA, ("b", encode(record(2.0))))
     assert len(Store(tmp_path).journals(DATA)) == 2
     assert set(Store(tmp_path).read(DATA)[0]) == {"a", "b"}
 
@@ -85,7 +89,7 @@ def test_an_appended_record_survives_kill_9_of_its_writer(tmp_path: Path) -> Non
     from emlib.study.journal import encode
     from emlib.study.store import Store, Writer
     writer = Writer(Store(Path({str(tmp_path)!r})))
-    writer.append({DATA!r}, "kept", encode({{"fit": 1}}))
+    writer.append({DATA!r}, ("kept", encode({{"fit": 1}})))
     os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
@@ -165,7 +169,7 @@ def test_a_writer_of_many_shards_keeps_few_files_open(
     with Writer(Store(tmp_path)) as writer:
         for turn in range(2):
             for name in names:
-                writer.append(name, f"fit{turn}", encode(record()))
+                writer.append(name, (f"fit{turn}", encode(record())))
         if sys.platform == "linux":
             files = [file.resolve() for file in Path("/proc/self/fd").iterdir()]
             inside = sum(file.is_relative_to(tmp_path.resolve()) for file in files)
@@ -187,4 +191,4 @@ def test_a_store_that_cannot_be_written_says_where(tmp_path: Path) -> None:
     with Writer(Store(tmp_path)) as writer:
         (tmp_path / DATA[:2]).write_text("in the way")
         with pytest.raises(StoreError, match=DATA):
-            writer.append(DATA, "a", encode(record()))
+            writer.append(DATA, ("a", encode(record())))

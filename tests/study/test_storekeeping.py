@@ -24,7 +24,7 @@ DATA = "ab" * 16
 def put(root: Path, *identities: str, data_id: str = DATA, value: float = 1.0) -> None:
     with Writer(Store(root)) as writer:
         for identity in identities:
-            writer.append(data_id, identity, encode({"fit": value}))
+            writer.append(data_id, (identity, encode({"fit": value})))
 
 
 def test_a_sound_store_has_no_faults_and_is_counted(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class Outcome:
             worker.start()
             began = time.monotonic()
             self.deaths: dict[int, Death] = run_tasks(
-                worker, range(len(tasks)), limit, self.kept.append
+                worker, range(len(tasks)), limit, self.kept.extend
             )
             self.seconds = time.monotonic() - began
         finally:
@@ -94,12 +94,12 @@ def test_a_worker_that_dies_between_tasks_is_held_against_none_of_them(tmp_path:
     kept: list[Frame] = []
     try:
         worker.start()
-        assert run_tasks(worker, [0], 20.0, kept.append) == {}
+        assert run_tasks(worker, [0], 20.0, kept.extend) == {}
         process = worker._process
         assert process is not None
         process.kill()
         process.wait()
-        assert run_tasks(worker, [1], 20.0, kept.append) == {}
+        assert run_tasks(worker, [1], 20.0, kept.extend) == {}
     finally:
         worker.stop()
     assert [frame.task for frame in kept] == [0, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from emlib.study.measures import MEASURES
 
 NAN = math.nan
 Row = dict[str, Any]
-Rows = list[Row] | dict[str, list[Any]]
+Rows = list[Row] | dict[str, Any]
 CURVE_OF = ("cell_id", "init", "algorithm", "replicate", "start")
 CURVE_POINTS = ("iteration", "e_steps", "objective", "loglik")
 
@@ -177,8 +178,9 @@ def fit_curve(task: Task, record: Row) -> Iterable[Row]:
         yield dict(zip(columns, values, strict=True))
 
 
-def _curve_columns(fits: Iterable[tuple[Task, Row]]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [] for name in ("fit_id", *CURVE_OF, *CURVE_POINTS)}
+def _curve_columns(fits: Iterable[tuple[Task, Row]]) -> dict[str, Any]:
+    columns: dict[str, Any] = {name: [] for name in ("fit_id", *CURVE_OF, *CURVE_POINTS)}
+    columns |= {name: array("d") for name in CURVE_POINTS if name != "iteration"}
     for task, record in fits:
         curve = record.get("curve")
         if curve:

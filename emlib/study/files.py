@@ -206,7 +206,7 @@ def _as_table(rows: Any, schema: pa.Schema) -> pa.Table:
     if isinstance(rows, pa.Table):
         columns = {name: rows.column(name) for name in rows.column_names}
     elif isinstance(rows, Mapping):
-        columns = {name: list(values) for name, values in rows.items()}
+        columns = dict(rows)
     else:
         rows = list(rows)
         names = set(rows[0]).union(*rows) if rows else set(schema.names)
@@ -236,18 +236,20 @@ def _column(values: Sequence[Any] | pa.ChunkedArray, kind: pa.DataType) -> pa.Ar
         values = values.to_pylist()
     n = len(values)
     if kind == pa.float64():
-        numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
+        numbers = np.array(values, dtype=float)
         numbers[np.isnan(numbers)] = np.nan
         return pa.Array.from_buffers(kind, n, [None, pa.py_buffer(numbers)])
     if kind == pa.string():
-        return _strings(["" if value is None else str(value) for value in values])
+        if not {*map(type, values)} <= {str}:
+            values = ["" if value is None else str(value) for value in values]
+        return _strings(values)
     if kind == pa.bool_():
         bits = np.packbits(
             np.array([bool(value) for value in values], dtype=bool), bitorder="little"
         )
         return pa.Array.from_buffers(kind, n, [None, pa.py_buffer(bits)])
     if kind == pa.int32():
-        numbers = np.array([int(value) for value in values], dtype=np.int32)
+        numbers = np.array(values, dtype=np.int32)
         return pa.Array.from_buffers(kind, n, [None, pa.py_buffer(numbers)])
     if any(value is None for value in values):
         return pa.array([None if value is None else list(value) for value in values], type=kind)
@@ -265,7 +267,7 @@ def _one_nan(values: pa.Array, kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
-def _strings(texts: list[str]) -> pa.Array:
+def _strings(texts: Sequence[str]) -> pa.Array:
     whole = "".join(texts)
     content = whole.encode("utf-8")
     ascii_only = len(content) == len(whole)

@@ -220,6 +220,6 @@ def thinned(n: int, points: int = CURVE_POINTS) -> NDArray[np.int64]:
 
 def _floats(values: Any) -> array[float]:
     """64-bit floats with one NaN, ready for the store."""
-    numbers = np.ascontiguousarray(values, dtype=np.float64)
-    numbers = np.where(np.isnan(numbers), np.nan, numbers)
+    numbers = np.array(values, dtype=np.float64)
+    numbers[np.isnan(numbers)] = np.nan
     return array("d", numbers.tobytes())

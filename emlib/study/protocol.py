@@ -7,21 +7,22 @@ FINAL or PROVISIONAL frame a task, as soon as it ends, or REFUSED when it cannot
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import select
 import struct
 import time
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 FRAME = struct.Struct("<cII")
 OPEN, RUN = b"O", b"R"
 PLAN, FINAL, PROVISIONAL, REFUSED = b"P", b"F", b"V", b"X"
-READ_BYTES = 1 << 16
-PAUSE = 0.02
-"""Seconds between two looks at a pipe: a fit may take a tenth of that, and a look wakes a process.
-What was written meanwhile is in the pipe, and stays there whatever becomes of its writer."""
+READ_BYTES = 1 << 18
+PIPE_BYTES = 1 << 20
+SMALL_PIPE_PAUSE = 0.02  # seconds in which quick fits do not fill 64 KiB
 
 
 class Frame(NamedTuple):
@@ -61,20 +62,28 @@ def send(file: int, kind: bytes, task: int = 0, content: bytes | object = b"") -
 
 
 class Reader:
-    """Frames from a pipe."""
+    """Frames from a pipe, of which a megabyte may wait there (on Linux; 64 KiB elsewhere)."""
 
     def __init__(self, file: int) -> None:
         self._file = file
+        self._longest_pause = SMALL_PIPE_PAUSE
+        with suppress(AttributeError, OSError):
+            fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            self._longest_pause = math.inf
         self._data = bytearray()
         self._looked = -math.inf
 
-    def receive(self, seconds: float | None = None) -> Frame:
+    def receive(self, seconds: float | None = None, pause: float = 0.0) -> Frame:
         """The next frame.
 
         Parameters
         ----------
         seconds : float, optional
             How long to wait for the whole of it.
+        pause : float
+            Least seconds between two looks at the pipe: a fit may take a tenth of a pause, and a
+            look wakes a process. What was written meanwhile is in the pipe, and stays there
+            whatever becomes of its writer.
 
         Raises
         ------
@@ -86,7 +95,8 @@ class Reader:
         end = None if seconds is None else time.monotonic() + seconds
         while (frame := self._take()) is None:
             if not self._data:
-                time.sleep(max(0.0, self._looked + PAUSE - time.monotonic()))
+                pause = min(pause, self._longest_pause)
+                time.sleep(max(0.0, self._looked + pause - time.monotonic()))
                 self._looked = time.monotonic()
             left = None if end is None else max(0.0, end - time.monotonic())
             if not select.select([self._file], [], [], left)[0]:
@@ -97,9 +107,9 @@ class Reader:
             self._data += data
         return frame
 
-    def receive_all(self, seconds: float | None = None) -> list[Frame]:
+    def receive_all(self, seconds: float | None = None, pause: float = 0.0) -> list[Frame]:
         """The next frame, waited for as by ``receive``, and all that are at hand after it."""
-        return [self.receive(seconds), *iter(self._take, None)]
+        return [self.receive(seconds, pause), *iter(self._take, None)]
 
     def _take(self) -> Frame | None:
         if len(self._data) < FRAME.size:

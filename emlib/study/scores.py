@@ -22,11 +22,13 @@ def adjusted_rand(a: NDArray[Any], b: NDArray[Any]) -> float:
     n = len(a)
     if n < 2:
         return float("nan")
-    a_codes, b_codes = _codes(a), _codes(b)
-    shape = int(a_codes.max()) + 1, int(b_codes.max()) + 1
-    pairs = np.bincount(a_codes * shape[1] + b_codes, minlength=shape[0] * shape[1])
-    table = pairs.reshape(shape)
-    together, in_a, in_b = map(_pairs, (pairs, table.sum(axis=1), table.sum(axis=0)))
+    (a_codes, a_count), (b_codes, b_count) = _codes(a), _codes(b)
+    cells = np.bincount(a_codes * b_count + b_codes, minlength=a_count * b_count)
+    table = cells.reshape(a_count, b_count)
+    together, in_a, in_b = (
+        float(np.vdot(sizes, sizes) - n) / 2  # pairs of rows that share a group
+        for sizes in (cells, table.sum(axis=1), table.sum(axis=0))
+    )
     expected = in_a * in_b / (n * (n - 1) / 2)
     largest = (in_a + in_b) / 2
     if largest == expected:  # both are one class, or both are all single rows
@@ -34,16 +36,12 @@ def adjusted_rand(a: NDArray[Any], b: NDArray[Any]) -> float:
     return (together - expected) / (largest - expected)
 
 
-def _codes(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Labels as small numbers from 0 on; those that are such already stay, with gaps or not."""
-    if labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < 64:
-        return labels.astype(np.int64)
-    return np.asarray(np.unique(labels, return_inverse=True)[1].ravel())
-
-
-def _pairs(counts: NDArray[np.int64]) -> float:
-    """Pairs of rows that share a group, from the sizes of the groups."""
-    return float(np.vdot(counts, counts) - counts.sum()) / 2
+def _codes(labels: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+    """Labels as small numbers from 0 on, and what these stay below; such ones already stay."""
+    if labels.dtype.kind in "iu" and labels.min() >= 0 and (largest := int(labels.max())) < 64:
+        return labels.astype(np.int64, copy=False), largest + 1
+    names, codes = np.unique(labels, return_inverse=True)
+    return codes.ravel().astype(np.int64, copy=False), len(names)
 
 
 class HiddenCells(NamedTuple):

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +23,10 @@ from emlib.study.protocol import OPEN, PLAN, REFUSED, RUN, Closed, Frame, Overdu
 WORKER = (sys.executable, "-m", "emlib.study.worker")
 START_SECONDS = 900.0  # a first compilation on a busy machine fits in
 START_ATTEMPTS = 3
+PAUSE = 0.1
+PAUSE_SHARE = 0.05
+"""Seconds between two looks at what a worker has sent: this share of the time so far, and no more
+than ``PAUSE``, so that short runs are not drawn out."""
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -116,8 +121,8 @@ class Worker:
         """Whether it was started, and neither stopped nor ended since."""
         return self._process is not None and self._process.poll() is None
 
-    def receive_all(self, seconds: float | None) -> list[Frame]:
-        return self._reader.receive_all(seconds)
+    def receive_all(self, seconds: float | None, pause: float) -> list[Frame]:
+        return self._reader.receive_all(seconds, pause)
 
     def stop(self) -> str:
         """Kill the process, and say how it ended if it had already."""
@@ -175,6 +180,7 @@ def run_tasks(
     waiting = deque(wanted)
     deaths: dict[int, Death] = {}
     died_once: set[int] = set()
+    began = time.monotonic()
     if waiting:
         if not worker.alive:  # it died in the last of the tasks before these, or idle
             worker.stop()
@@ -182,7 +188,8 @@ def run_tasks(
         worker.run(waiting)
     while waiting:
         try:
-            frames = worker.receive_all(limit)
+            pause = min(PAUSE, (time.monotonic() - began) * PAUSE_SHARE)
+            frames = worker.receive_all(limit, pause)
         except Overdue:
             worker.stop()
             deaths[waiting.popleft()] = Death("timeout", f"killed after {limit:g} s")

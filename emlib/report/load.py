@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from emlib.errors import StoreError
-from emlib.study import files, grid
+from emlib.study import checksums, files, grid
 from emlib.study.measures import MEASURES
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
 
@@ -195,7 +195,7 @@ def _read_block(
         timings = files.read_table(path["timings"], TIMING_COLUMNS, repeating=["processor"])
         tables = {kind: files.read_table(path[kind]) for kind in ("references", "certificates")}
         for later in ("curves", "params"):
-            files.sound_bytes(path[later])
+            checksums.sound_bytes(path[later])
     except StoreError:
         return row | {"missing": "damaged"}, {}
     if planned_as is not None and files.planned_as(path["fits"]) != planned_as:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from emlib.errors import EmlibError
 from emlib.report.load import Results, rows_of
 from emlib.study import files, grid
+from emlib.study.arrays import load_npz, save_npz
 from emlib.study.case import Case
 from emlib.study.tasks import cases_of
 
@@ -130,12 +131,12 @@ def write_pictures(results: Results, tables: Mapping[str, pd.DataFrame]) -> None
             arrays[f"{name}/frames"] = _single(frames)
             arrays[f"{name}/deviations"] = _single(deviations)
             arrays[f"{name}/view"] = np.asarray(case.model.field_of_view)
-    files.save_npz(paths.pictures, arrays | _quality(results, tables["hits"]))
+    save_npz(paths.pictures, arrays | _quality(results, tables["hits"]))
 
 
 def read_pictures(path: Path) -> Pictures:
     """What ``write_pictures`` wrote."""
-    arrays = files.load_npz(path)
+    arrays = load_npz(path)
     cells: dict[str, Picture] = {}
     truths: dict[str, Picture] = {}
     planes = {}

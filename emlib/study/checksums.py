@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from emlib.errors import StoreError
 from emlib.study.paths import BLOCK_KINDS, StudyPaths
 
 MARK = b"crc32:"
@@ -34,6 +35,28 @@ def flaw(content: bytes) -> str:
     if at < len(MARK):
         return "torn, or without its checksum"
     return "" if content[at : at + len(ZEROS)] == _checksum(content, at) else "checksum differs"
+
+
+def sound_bytes(path: Path) -> bytes:
+    """Content of a file whose checksum holds.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged.
+    FileNotFoundError
+        If there is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    content = path.read_bytes()
+    if reason := flaw(content):
+        raise damaged(path, reason)
+    return content
+
+
+def damaged(path: Path, reason: str) -> StoreError:
+    return StoreError(f"{path}: damaged ({reason}); the next run of the study makes it again")
 
 
 def _checksum(content: bytes, at: int) -> bytes:

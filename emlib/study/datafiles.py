@@ -17,7 +17,7 @@ from emlib.datasets import Dataset, draw_dataset, draw_mask, draw_truth
 from emlib.datasets.dataset import EXTRAS, Truth
 from emlib.errors import EmlibError
 from emlib.study import grid, identity
-from emlib.study.files import load_npz, save_npz
+from emlib.study.arrays import load_npz, save_npz
 from emlib.study.fingerprint import data_fingerprint, require_same
 from emlib.study.locks import awaited
 from emlib.study.paths import StudyPaths, block_name

@@ -1,13 +1,12 @@
-"""The one writer and the one reader of a study's tables and arrays.
+"""The one writer and the one reader of a study's tables.
 
-Parquet with fixed schemas, the caller's row order, zstd, no pandas metadata, one NaN; and, as in
-the npz files, a checksum of the whole (without it a flipped bit can read back as another number).
+Parquet with fixed schemas, the caller's row order, zstd, no pandas metadata, one NaN, and a
+checksum of the whole: without it a flipped bit can read back as another number.
 """
 
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emlib.errors import StoreError
 from emlib.study.atomic import write_bytes
-from emlib.study.checksums import BLANK, flaw, sealed
+from emlib.study.checksums import BLANK, damaged, sealed, sound_bytes
 from emlib.study.measures import MEASURES
 
 _TYPES = {
@@ -139,35 +137,13 @@ def read_table(
             table = file.read(columns=None if columns is None else list(columns))
             return table.replace_schema_metadata(None)
     except (pa.ArrowInvalid, OSError) as error:
-        raise _damaged(Path(path), str(error)) from error
+        raise damaged(Path(path), str(error)) from error
 
 
 def planned_as(path: Path) -> str:
     """Digest of all that decided a table's rows; empty where its writer was told none."""
     metadata = pq.read_metadata(path).metadata or {}
     return str(metadata.get(b"planned_as", b"").decode())
-
-
-def sound_bytes(path: Path) -> bytes:
-    """Content of a file whose checksum holds.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged.
-    FileNotFoundError
-        If there is none.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    content = path.read_bytes()
-    if reason := flaw(content):
-        raise _damaged(path, reason)
-    return content
-
-
-def _damaged(path: Path, reason: str) -> StoreError:
-    return StoreError(f"{path}: damaged ({reason}); the next run of the study makes it again")
 
 
 def greatest(path: Path, columns: Sequence[str]) -> dict[str, float]:
@@ -278,34 +254,3 @@ def _strings(texts: Sequence[str]) -> pa.Array:
         raise ValueError(f"a column of {ends[-1]} bytes of text does not fit in one array")
     buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(content)]
     return pa.Array.from_buffers(pa.string(), len(texts), buffers)
-
-
-# --- arrays ---------------------------------------------------------------------------------------
-
-
-def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays; the same arrays give the same bytes, and none may hold objects."""
-    buffer = io.BytesIO()
-    for name, array in arrays.items():
-        if np.asarray(array).dtype.hasobject:
-            raise ValueError(f"{name}: an array of objects cannot be kept")
-    np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
-    with zipfile.ZipFile(buffer, "a") as archive:
-        archive.comment = BLANK
-    write_bytes(Path(path), sealed(buffer.getvalue()))
-
-
-def load_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read named arrays.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged.
-    """
-    content = sound_bytes(Path(path))
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:
-        raise _damaged(Path(path), str(error)) from error

@@ -9,7 +9,7 @@ import numpy as np
 
 from emlib.errors import StoreError
 from emlib.study import grid
-from emlib.study.files import load_npz
+from emlib.study.arrays import load_npz
 from emlib.study.paths import StudyPaths
 
 

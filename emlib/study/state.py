@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from emlib.errors import StoreError, some
 from emlib.study import grid
-from emlib.study.files import planned_as, read_table, sound_bytes
+from emlib.study.checksums import sound_bytes
+from emlib.study.files import planned_as, read_table
 from emlib.study.paths import BLOCK_KINDS, SHOWN_BLOCKS, StudyPaths, block_name
 
 STATUSES = (

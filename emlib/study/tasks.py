@@ -17,16 +17,16 @@ from emlib.errors import EmlibError, InvalidData
 from emlib.inits import INITS
 from emlib.models import FAMILIES
 from emlib.study import identity, reference
+from emlib.study.arrays import load_npz
 from emlib.study.assembly import Task, certificate_of
 from emlib.study.case import Case
 from emlib.study.certificates import run_certificate
 from emlib.study.datafiles import extras_of, truth_of
 from emlib.study.engines import client_of, engine_of
-from emlib.study.files import load_npz
 from emlib.study.fingerprint import certificate_fingerprint, init_parts, numerics_fingerprint
 from emlib.study.fitting import FitSpec, ascend, run_fit
 from emlib.study.grid import Block, Entry, PlannedFit, block_fits
-from emlib.study.kernels import exercise
+from emlib.study.kernels import exercise, load_numba
 from emlib.study.paths import StudyPaths
 from emlib.study.plugins import is_own, load_plugins
 
@@ -120,6 +120,7 @@ class BlockWork:
         ]
         with suppress(Exception):  # its fits' rows will say so
             if not any(map(is_own, own)):
+                load_numba()
                 exercise(case, {"init": source, "settings": {}}, algorithms)
 
     def _fit(self, planned: PlannedFit) -> Job:

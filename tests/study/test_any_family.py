@@ -16,10 +16,10 @@ from emlib.errors import ConfigError
 from emlib.inits import INITS, make_init
 from emlib.models import FAMILIES
 from emlib.models.gaussian_mixture import GaussianMixtureModel
+from emlib.study.arrays import load_npz
 from emlib.study.case import Case
 from emlib.study.checks import checked_study
 from emlib.study.datafiles import extras_of, make_data, truth_of
-from emlib.study.files import load_npz
 from emlib.study.grid import load_study, planned_blocks
 from emlib.study.kernels import practice
 from emlib.study.reference import sources

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from emlib.errors import StoreError
+from emlib.study.arrays import load_npz, save_npz
 from emlib.study.checksums import damaged_files, flaw
-from emlib.study.files import load_npz, read_table, save_npz, write_table
+from emlib.study.files import read_table, write_table
 from emlib.study.paths import StudyPaths
 
 

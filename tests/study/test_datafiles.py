@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from emlib.errors import EmlibError
+from emlib.study.arrays import load_npz
 from emlib.study.atomic import write_json
 from emlib.study.datafiles import make_data, make_masks
-from emlib.study.files import load_npz
 from emlib.study.locks import FileLock
 from emlib.study.paths import StudyPaths
 from emlib.study.realized import realized_rates

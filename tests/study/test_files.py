@@ -6,15 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from emlib.errors import StoreError
-from emlib.study.files import (
-    SCHEMAS,
-    load_npz,
-    read_table,
-    read_tables,
-    save_npz,
-    table_bytes,
-    write_table,
-)
+from emlib.study.arrays import load_npz, save_npz
+from emlib.study.files import SCHEMAS, read_table, read_tables, table_bytes, write_table
 
 ROWS = [
     {"fit_id": "b", "start": [1.0, 2.0], "final": None},

@@ -1,6 +1,9 @@
 """The kernels job: it compiles what it can, on each family's own data, and leaves failures to the
 fits; what its components do to their process does nothing to the job."""
 
+import subprocess
+import sys
+
 import numpy as np
 
 from emlib.study.atomic import write_json
@@ -76,3 +79,22 @@ def test_own_inits_that_exit_hang_or_kill_their_process_do_not_stop_the_study(tm
     calls = (tmp_path / "calls").read_text().split("\n")[:-1]
     once = ["eats", "exits", "loops", "nan", "raises"]
     assert sorted(calls) == sorted(f"{way} kernels" for way in (*once, "kills", "kills"))
+
+
+def test_numba_comes_without_scipy_s_blas_which_comes_where_it_is_called() -> None:
+    script = """
+import sys
+import numpy as np
+from emlib.study.kernels import load_numba
+load_numba()
+from numba import njit, types
+from numba.core.registry import cpu_target
+cpu_target.target_context.refresh()
+print("scipy.linalg" in sys.modules)
+square = njit(lambda a: a @ a)
+print(square(np.full((2, 2), 2.0)).tolist(), "scipy.linalg.cython_blas" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[:2] == ["False", "[[8.0, 8.0], [8.0, 8.0]] True"]

@@ -104,12 +104,12 @@ def test_a_fit_sees_the_family_s_own_view_and_starts_from_its_truth(tmp_path):
     assert study["truths"] == {"walks": ["steps"]}
     work = BlockWork(paths.root, study, planned_blocks(paths.root)[0])
     work.warm()
-    oracle = next(job for job in work.jobs if job.task.row.get("init") == "truth")
+    oracle = next(job for job in work.climbs if job.task.row.get("init") == "truth")
     record = oracle.run()["fit"]
     assert record["status"] == "converged", record
     assert record["ari"] > 0.9
     assert record["parameter_error"] < 0.2
-    searches = [job.task.row["source"] for job in work.jobs if job.task.kind == "reference"]
+    searches = [job.task.row["source"] for job in work.climbs if job.task.kind == "reference"]
     assert set(searches) == {"truth", "random"}
 
 

@@ -33,7 +33,7 @@ def fingerprints(paths):
     study = load_study(paths.root)
     block = planned_blocks(paths.root)[0]
     work = BlockWork(paths.root, study, block)
-    fits = [job for job in work.jobs if job.task.kind == "fit"]
+    fits = [job for job in work.climbs if job.task.kind == "fit"]
     return {(job.task.row["init"], job.task.row["start"]): job.task.identity for job in fits}, fits
 
 
